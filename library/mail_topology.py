@@ -1,0 +1,184 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Sender Filter Toolkit maintainers
+# MIT License (see LICENSE)
+"""Moves a gateway to a topology, proves it, and undoes a move that failed."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: mail_topology
+short_description: Move a gateway between topologies
+description:
+  - Moves Postfix's port in C(master.cf), reloads Postfix, starts or stops the sender filter, in
+    the order that keeps
+    two programs from wanting one port, and waits for each step in the kernel's socket table.
+  - Tries everything that can fail before the first change. After it, any failure undoes what was
+    done and proves that
+    the host is as it was.
+  - All of it is one call, so that the time without a listener does not depend on the connection
+    to the host.
+options:
+  topology:
+    description: The topology to move to.
+    type: str
+    choices: [edge, direct]
+    required: true
+  smtp_address:
+    description: The address of Postfix's port behind the filter. Anything but loopback lets
+      strangers claim any
+      client address.
+    type: str
+    default: 127.0.0.1
+  smtp_options:
+    description: Options of that service beside those the PROXY protocol needs, or other values of
+      them.
+    type: dict
+    default: {}
+  config_dir:
+    description: Postfix's configuration directory.
+    type: path
+    default: /etc/postfix
+  listen_port:
+    description: The port that takes mail from the network.
+    type: int
+    default: 25
+  smtp_port:
+    description: Postfix's port behind the sender filter in topology V(edge).
+    type: int
+    default: 2500
+  scan_port:
+    description: The scan service's port.
+    type: int
+    default: 10025
+  reinjection_port:
+    description: The port on which Postfix takes scanned mail back.
+    type: int
+    default: 10026
+notes:
+  - Supports check mode and diff.
+  - Moving back gives the bytes that C(master.cf) had before; what was edited meanwhile is kept.
+  - The declared topology is recorded in C(/var/lib/mail-topology/declared.json).
+seealso:
+  - module: mail_topology_info
+  - module: postfix_master
+author:
+  - Sender Filter Toolkit maintainers
+"""
+
+EXAMPLES = r"""
+- name: Put the sender filter in front of Postfix
+  mail_topology:
+    topology: edge
+
+- name: Take it away again
+  mail_topology:
+    topology: direct
+"""
+
+RETURN = r"""
+before:
+  description: The topology that was seen before.
+  returned: success
+  type: str
+  sample: direct
+steps:
+  description: What was done, or in check mode would be.
+  returned: success
+  type: list
+  elements: str
+milliseconds_without_listener:
+  description: How long nobody listened on the port that takes mail from the network.
+  returned: success
+  type: int
+sessions_cut:
+  description: SMTP sessions that ran on a port whose service was moved, and were ended by that.
+  returned: success
+  type: int
+seen:
+  description: The topology that is seen now.
+  returned: success
+  type: str
+ports:
+  description: The port table, as M(mail_topology_info) returns it.
+  returned: success
+  type: list
+  elements: dict
+table:
+  description: The same as lines of text.
+  returned: success
+  type: list
+  elements: str
+conflicts:
+  description: Ports with more than one owner.
+  returned: success
+  type: list
+  elements: str
+differences:
+  description: What is not as the topology demands. Empty, but for check mode.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.postfix.errors import PostfixError
+from ansible.module_utils.topology.arguments import PORTS, TOPOLOGY, ports_of
+from ansible.module_utils.topology.diagnosis import seen_topology
+from ansible.module_utils.topology.report import facts
+from ansible.module_utils.topology.survey import SurveyError
+from ansible.module_utils.topology.switch import Outcome, Request, SwitchError, switch
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "smtp_address": {"type": "str", "default": "127.0.0.1"},
+    "smtp_options": {"type": "dict", "default": {}},
+}
+
+
+def main() -> None:
+    """Move the host, and say what it took."""
+    module = AnsibleModule(argument_spec={**TOPOLOGY, **OPTIONS, **PORTS}, supports_check_mode=True)
+    params: dict[str, Any] = module.params
+    request = Request(
+        topology=params["topology"],
+        config_dir=Path(params["config_dir"]),
+        ports=ports_of(params),
+        smtp_address=params["smtp_address"],
+        options={name: str(value) for name, value in params["smtp_options"].items()},
+    )
+    try:
+        outcome = switch(request, check=module.check_mode)
+    except (SwitchError, SurveyError, PostfixError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**_result(outcome, request), **_diff(outcome, request))
+
+
+def _result(outcome: Outcome, request: Request) -> dict[str, Any]:
+    return {
+        "changed": outcome.changed,
+        "before": seen_topology(outcome.before),
+        "steps": outcome.steps,
+        "milliseconds_without_listener": outcome.milliseconds_without_listener,
+        "sessions_cut": outcome.sessions_cut,
+        **facts(outcome.after, request.topology),
+    }
+
+
+def _diff(outcome: Outcome, request: Request) -> dict[str, Any]:
+    before = outcome.before.postfix.master_cf
+    file = str(request.config_dir / "master.cf")
+    return {
+        "diff": {
+            "before_header": file,
+            "after_header": file,
+            "before": before.decode("utf-8", "replace"),
+            "after": outcome.master_cf.decode("utf-8", "replace"),
+        }
+    }
+
+
+if __name__ == "__main__":
+    main()

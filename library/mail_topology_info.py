@@ -1,0 +1,133 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Sender Filter Toolkit maintainers
+# MIT License (see LICENSE)
+"""Which program owns which port of a gateway, and what differs from the declared topology."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: mail_topology_info
+short_description: Which program owns which port of a gateway
+description:
+  - Reads the kernel's socket table and says, for each port of a message's path, which process
+    listens there.
+  - Says which topology that makes, and what differs from the declared one.
+  - Changes nothing.
+options:
+  topology:
+    description: The declared topology, with which the host is compared.
+    type: str
+    choices: [edge, direct]
+    required: true
+  config_dir:
+    description: Postfix's configuration directory.
+    type: path
+    default: /etc/postfix
+  listen_port:
+    description: The port that takes mail from the network.
+    type: int
+    default: 25
+  smtp_port:
+    description: Postfix's port behind the sender filter in topology V(edge).
+    type: int
+    default: 2500
+  scan_port:
+    description: The scan service's port.
+    type: int
+    default: 10025
+  reinjection_port:
+    description: The port on which Postfix takes scanned mail back.
+    type: int
+    default: 10026
+notes:
+  - Needs root, to see which process has a socket open.
+  - Two processes that share one socket (systemd and the service it passed it to) are one owner;
+    two sockets on one
+    port are two, because with SO_REUSEPORT the kernel deals connections to both.
+seealso:
+  - module: mail_topology
+author:
+  - Sender Filter Toolkit maintainers
+"""
+
+EXAMPLES = r"""
+- name: Look at the gateway
+  mail_topology_info:
+    topology: edge
+  register: gateway
+
+- name: It is as declared
+  ansible.builtin.assert:
+    that: gateway.differences | length == 0
+    fail_msg: "{{ gateway.differences | join('; ') }}"
+"""
+
+RETURN = r"""
+seen:
+  description: The topology that the owners of the ports make up, V(unknown) if they make up none.
+  returned: always
+  type: str
+  sample: edge
+ports:
+  description: A row for each listener on a port of the path, and one for each port without any.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    port: {description: The port., type: int}
+    expected: {description: Who should own it in the declared topology., type: str}
+    owner: {description: Who owns it., type: str}
+    family: {description: ipv4 or ipv6., type: str}
+    address: {description: The address it listens on., type: str}
+    process: {description: The process' name., type: str}
+    pid: {description: The process' number., type: int}
+    unit: {description: The process' systemd unit., type: str}
+table:
+  description: The same as lines of text.
+  returned: always
+  type: list
+  elements: str
+conflicts:
+  description: Ports with more than one owner.
+  returned: always
+  type: list
+  elements: str
+differences:
+  description: What is not as the declared topology demands, one sentence each.
+  returned: always
+  type: list
+  elements: str
+obstacles:
+  description: What makes a move to the declared topology impossible now, with the cure.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.topology.arguments import PORTS, TOPOLOGY, ports_of
+from ansible.module_utils.topology.preflight import obstacles
+from ansible.module_utils.topology.report import facts
+from ansible.module_utils.topology.survey import SurveyError, take
+
+
+def main() -> None:
+    """Look, and say what was seen."""
+    module = AnsibleModule(argument_spec={**TOPOLOGY, **PORTS}, supports_check_mode=True)
+    params: dict[str, Any] = module.params
+    try:
+        survey = take(Path(params["config_dir"]), ports_of(params))
+    except SurveyError as error:
+        module.fail_json(msg=str(error))
+    topology = params["topology"]
+    module.exit_json(
+        changed=False, **facts(survey, topology), obstacles=obstacles(survey, topology)
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""The parameters that the topology modules share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .model import TOPOLOGIES, Ports
+
+PORTS: dict[str, dict[str, Any]] = {
+    "listen_port": {"type": "int", "default": 25},
+    "smtp_port": {"type": "int", "default": 2500},
+    "scan_port": {"type": "int", "default": 10025},
+    "reinjection_port": {"type": "int", "default": 10026},
+}
+TOPOLOGY: dict[str, dict[str, Any]] = {
+    "topology": {"type": "str", "choices": list(TOPOLOGIES), "required": True},
+    "config_dir": {"type": "path", "default": "/etc/postfix"},
+}
+
+
+def ports_of(params: Mapping[str, Any]) -> Ports:
+    """The ports that a module was given."""
+    return Ports(
+        listen=params["listen_port"],
+        smtp=params["smtp_port"],
+        scan=params["scan_port"],
+        reinjection=params["reinjection_port"],
+    )

@@ -1,0 +1,141 @@
+"""Compares what a survey saw with what a topology demands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from . import model
+from .model import Expectation
+from .survey import SOCKET_UNIT, Survey
+
+
+@dataclass(frozen=True)
+class PortReport:
+    """One line of the port table."""
+
+    port: int
+    expected: str
+    owner: str
+    family: str
+    address: str
+    process: str
+    pid: int | None
+    unit: str
+
+    def line(self) -> str:
+        """The report as a row of text."""
+        process = f"{self.process} ({self.pid})" if self.pid else "-"
+        return (
+            f"{self.port:<6} {self.family or '-':<5} {self.address or '-':<10} "
+            f"{self.owner:<14} {process:<22} {self.unit}"
+        ).rstrip()
+
+
+TABLE_HEADER = f"{'port':<6} {'':<5} {'address':<10} {'owner':<14} {'process':<22} unit"
+
+
+def port_table(survey: Survey, topology: str) -> list[PortReport]:
+    """Each listener on each port of the path, in the order of the path."""
+    rows: list[PortReport] = []
+    for expectation in model.expectations(topology, survey.ports):
+        found = survey.on(expectation.port)
+        if not found:
+            nobody = PortReport(
+                expectation.port, expectation.owner, model.NOBODY, "", "", "", None, ""
+            )
+            rows.append(nobody)
+        for one in found:
+            owner = survey.owner(one)
+            # The program that answers, not the systemd that holds its socket beside it.
+            process = max(one.processes, key=lambda p: p.pid != 1, default=None)
+            if owner == model.POSTFIX:
+                process = next(p for p in one.processes if p.pid == survey.postfix.master_pid)
+            rows.append(
+                PortReport(
+                    expectation.port,
+                    expectation.owner,
+                    owner,
+                    one.family,
+                    one.address,
+                    process.name if process else "",
+                    process.pid if process else None,
+                    process.unit if process else "",
+                )
+            )
+    return rows
+
+
+def seen_topology(survey: Survey) -> str:
+    """The topology that the owners of the ports make up, `unknown` if they make up none."""
+    listen, smtp = survey.owners(survey.ports.listen), survey.owners(survey.ports.smtp)
+    if listen == [model.FILTER] and smtp == [model.POSTFIX]:
+        return model.EDGE
+    if listen == [model.POSTFIX] and not smtp:
+        return model.DIRECT
+    return model.UNKNOWN
+
+
+def conflicts(survey: Survey) -> list[str]:
+    """Ports with more than one owner. SO_REUSEPORT makes that possible without an error."""
+    return [
+        f"port {port} has {len(owners)} owners, and the kernel deals connections to each: "
+        + "; ".join(owners)
+        for port in sorted(survey.ports.all())
+        if len(owners := survey.owners(port)) > 1
+    ]
+
+
+def differences(survey: Survey, topology: str) -> list[str]:
+    """What is not as the topology demands, one sentence each; empty when all is well."""
+    found = conflicts(survey)
+    for expectation in model.expectations(topology, survey.ports):
+        found += _port_differences(survey, expectation)
+    found += _unit_differences(survey, topology)
+    found += _configuration_differences(survey, topology)
+    return found
+
+
+def _port_differences(survey: Survey, expectation: Expectation) -> list[str]:
+    port, on_port = expectation.port, survey.on(expectation.port)
+    owners = survey.owners(port)
+    if expectation.owner == model.NOBODY:
+        return [f"port {port} should be free, but belongs to {'; '.join(owners)}"] if owners else []
+    if not owners:
+        return [f"nobody listens on port {port}; it should be {expectation.meaning}"]
+    if len(owners) == 1 and owners != [expectation.owner]:
+        return [f"port {port} belongs to {owners[0]}; it should be {expectation.meaning}"]
+    if expectation.public:
+        missing = survey.postfix.families - {one.family for one in on_port}
+        return [f"nobody listens on port {port} in {family}" for family in sorted(missing)]
+    return [
+        f"port {port} can be reached from outside ({one.address}); it belongs on loopback"
+        for one in on_port
+        if not one.loopback
+    ]
+
+
+def _unit_differences(survey: Survey, topology: str) -> list[str]:
+    state = survey.filter
+    if topology == model.EDGE and not state.enabled:
+        return [f"{SOCKET_UNIT} is not enabled: after a restart of the host nobody has the port"]
+    if topology == model.DIRECT and state.enabled:
+        return [f"{SOCKET_UNIT} is enabled: after a restart of the host it takes Postfix's port"]
+    return []
+
+
+def _configuration_differences(survey: Survey, topology: str) -> list[str]:
+    document, ports = survey.postfix.document, survey.ports
+    front, behind = document.listening_on(ports.listen), document.listening_on(ports.smtp)
+    file = survey.postfix.config_dir / "master.cf"
+    if topology == model.EDGE:
+        found = [
+            f"{file}:{entry.line}: {entry.service} {entry.type} would take port {ports.listen} "
+            "from the filter at the next reload"
+            for entry in front
+        ]
+        return found if behind else [*found, f"{file} has no entry for port {ports.smtp}"]
+    found = [
+        f"{file}:{entry.line}: {entry.service} {entry.type} belongs to topology edge"
+        for entry in behind
+    ]
+    return found if front else [*found, f"{file} has no entry for port {ports.listen}"]

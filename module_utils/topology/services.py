@@ -1,0 +1,92 @@
+"""Starts, stops and reloads, and waits for what the socket table says about it.
+
+Return codes are not enough: `postfix reload` returns 0 while master dies of a port it cannot bind.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from .survey import SERVICE_UNIT, SOCKET_UNIT, run
+
+POLL_SECONDS = 0.005
+
+
+class ServiceError(Exception):
+    """A service did not do what it was told; the text is meant for the operator."""
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Whether the condition came true within a time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+def reload_postfix(config_dir: Path) -> None:
+    """Tell master to read its files again. It does so a little later."""
+    result = run(["postfix", "-c", str(config_dir), "reload"])
+    if result.returncode != 0:
+        msg = f"postfix reload failed: {result.stderr.strip()}"
+        raise ServiceError(msg)
+
+
+def restart_postfix() -> None:
+    """Start Postfix again after its master has died."""
+    systemctl("restart", "postfix.service")
+
+
+def start_filter() -> None:
+    """Start the filter now and at each boot; returns when it has said that it is ready."""
+    run(["systemctl", "reset-failed", SOCKET_UNIT, SERVICE_UNIT])
+    systemctl("enable", "--quiet", SOCKET_UNIT)
+    systemctl("start", SOCKET_UNIT)
+    systemctl("start", SERVICE_UNIT)
+
+
+def stop_filter() -> None:
+    """Stop the filter now and at each boot; returns when its sessions have ended."""
+    systemctl("disable", "--quiet", SOCKET_UNIT)
+    systemctl("stop", SOCKET_UNIT, SERVICE_UNIT)
+
+
+def systemctl(*arguments: str) -> None:
+    """Run systemctl, and say what the unit's own log says when it fails."""
+    result = run(["systemctl", *arguments], timeout=900)
+    if result.returncode != 0:
+        unit = arguments[-1]
+        msg = f"systemctl {' '.join(arguments)} failed: {result.stderr.strip()}\n{last_words(unit)}"
+        raise ServiceError(msg)
+
+
+def last_words(unit: str, lines: int = 8) -> str:
+    """The end of a unit's log."""
+    result = run(["journalctl", "--quiet", "--no-pager", f"--lines={lines}", f"--unit={unit}"])
+    return result.stdout.strip()
+
+
+def postfix_last_words(lines: int = 5) -> str:
+    """The end of master's log, wherever its unit is called from."""
+    result = run(
+        ["journalctl", "--quiet", "--no-pager", f"--lines={lines}", "--identifier=postfix/master"]
+    )
+    return result.stdout.strip()
+
+
+def banner(address: str, port: int, seconds: float = 20) -> str:
+    """The greeting of the SMTP server at an address, or what went wrong instead."""
+    try:
+        with socket.create_connection((address, port), timeout=seconds) as connection:
+            reader = connection.makefile("rb")
+            greeting = reader.readline(512).decode("ascii", "replace").strip()
+            connection.sendall(b"QUIT\r\n")
+            reader.readline(512)
+    except OSError as error:
+        return f"no greeting: {error}"
+    return greeting or "closed without a greeting"

@@ -1,0 +1,185 @@
+"""What is on the host now: sockets, Postfix's configuration, the filter's units."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..postfix.master_cf import MasterDocument
+from . import model
+from .sockets import PROC, Listener, listeners
+
+SOCKET_UNIT = "sender-filter.socket"
+SERVICE_UNIT = "sender-filter.service"
+PARAMETERS = (
+    "mail_version",
+    "inet_protocols",
+    "inet_interfaces",
+    "master_service_disable",
+    "process_id_directory",
+    "queue_directory",
+)
+
+
+class SurveyError(Exception):
+    """The host could not be looked at; the text is meant for the operator."""
+
+
+@dataclass(frozen=True)
+class PostfixState:
+    """One Postfix instance: its settings, its master.cf and its running master process."""
+
+    config_dir: Path
+    parameters: dict[str, str]
+    master_cf: bytes
+    pid_file: Path
+    master_pid: int | None
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """Major and minor version."""
+        major, minor = self.parameters["mail_version"].split(".")[:2]
+        return int(major), int(minor.split("-")[0])
+
+    @property
+    def document(self) -> MasterDocument:
+        """master.cf, parsed."""
+        return MasterDocument.parse(self.master_cf)
+
+    @property
+    def families(self) -> set[str]:
+        """The address families that Postfix listens in, of those the host has."""
+        wanted = set(self.parameters["inet_protocols"].replace(",", " ").split())
+        available = {"ipv4", "ipv6"} if host_has_ipv6() else {"ipv4"}
+        return available if "all" in wanted else wanted & available
+
+
+@dataclass(frozen=True)
+class FilterState:
+    """The two units of the sender filter, as systemd sees them."""
+
+    installed: bool
+    socket_active: bool
+    service_active: bool
+    enabled: bool
+
+    @property
+    def stopped(self) -> bool:
+        """Neither unit is active, and neither starts at boot."""
+        return not (self.socket_active or self.service_active or self.enabled)
+
+    @property
+    def running(self) -> bool:
+        """Both units are active and start at boot."""
+        return self.socket_active and self.service_active and self.enabled
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Everything that a decision about the topology needs to know."""
+
+    ports: model.Ports
+    listeners: tuple[Listener, ...]
+    postfix: PostfixState
+    filter: FilterState
+
+    def glance(self) -> Survey:
+        """The same host a moment later: sockets and master's pid are looked up again, no more."""
+        postfix = replace(self.postfix, master_pid=master_pid(self.postfix.pid_file))
+        return replace(self, listeners=tuple(listeners(self.ports.all())), postfix=postfix)
+
+    def on(self, port: int) -> list[Listener]:
+        """The listeners on a port."""
+        return [one for one in self.listeners if one.port == port]
+
+    def owner(self, listener: Listener) -> str:
+        """Who a listener belongs to: a name of `model`, or the foreign process itself."""
+        if any(one.pid == self.postfix.master_pid for one in listener.processes):
+            return model.POSTFIX
+        if any(one.unit == SERVICE_UNIT for one in listener.processes):
+            return model.FILTER
+        only_systemd = [one.pid for one in listener.processes] == [1]
+        # Between two lives of the service its socket is held by systemd alone.
+        if only_systemd and listener.port == self.ports.listen and self.filter.socket_active:
+            return model.FILTER
+        if listener.port == self.ports.scan:
+            return model.SCAN
+        return ", ".join(map(str, listener.processes)) or "an unknown process"
+
+    def owners(self, port: int) -> list[str]:
+        """The distinct owners of a port."""
+        return sorted({self.owner(one) for one in self.on(port)})
+
+
+def take(config_dir: Path, ports: model.Ports) -> Survey:
+    """Look at the host.
+
+    Raises:
+        SurveyError: Postfix is not installed, or its configuration cannot be read.
+    """
+    postfix = _postfix(config_dir)
+    return Survey(ports, tuple(listeners(ports.all())), postfix, filter_state())
+
+
+def _postfix(config_dir: Path) -> PostfixState:
+    try:
+        master_cf = (config_dir / "master.cf").read_bytes()
+        result = run(["postconf", "-c", str(config_dir), "-xh", *PARAMETERS])
+    except FileNotFoundError as error:
+        msg = f"Postfix is not there ({error}): run playbooks/install_gateway.yml first"
+        raise SurveyError(msg) from error
+    values = result.stdout.split("\n")
+    if result.returncode != 0 or len(values) < len(PARAMETERS):
+        msg = f"postconf cannot read {config_dir}/main.cf: {result.stderr.strip()}"
+        raise SurveyError(msg)
+    parameters = dict(zip(PARAMETERS, values, strict=False))
+    pid_file = (
+        Path(parameters["queue_directory"]) / parameters["process_id_directory"] / "master.pid"
+    )
+    return PostfixState(config_dir, parameters, master_cf, pid_file, master_pid(pid_file))
+
+
+def master_pid(pid_file: Path, proc: Path = PROC) -> int | None:
+    """The process id of the running master, None if it does not run."""
+    try:
+        pid = int(pid_file.read_text())
+        name = (proc / str(pid) / "comm").read_text().strip()
+    except (OSError, ValueError):
+        return None
+    return pid if name == "master" else None
+
+
+def filter_state() -> FilterState:
+    """The state of the filter's units."""
+    properties = ["--property=LoadState,ActiveState,UnitFileState"]
+    result = run(["systemctl", "show", *properties, SOCKET_UNIT, SERVICE_UNIT])
+    return parse_units(result.stdout)
+
+
+def parse_units(text: str) -> FilterState:
+    """The output of `systemctl show` for the socket and the service, in that order."""
+    blocks = [
+        dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        for block in text.strip().split("\n\n")
+    ]
+    socket_unit, service_unit = (*blocks, {}, {})[:2]
+    return FilterState(
+        installed=all(unit.get("LoadState") == "loaded" for unit in (socket_unit, service_unit)),
+        socket_active=socket_unit.get("ActiveState") == "active",
+        service_active=service_unit.get("ActiveState") in ("active", "reloading"),
+        enabled=socket_unit.get("UnitFileState") == "enabled",
+    )
+
+
+def host_has_ipv6(proc: Path = PROC) -> bool:
+    """Whether the kernel has any IPv6 address."""
+    table = proc / "net" / "if_inet6"
+    return table.exists() and bool(table.read_text().strip())
+
+
+def run(command: list[str], timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    """Run a program without a shell, its output as text."""
+    return subprocess.run(  # noqa: S603
+        command, capture_output=True, text=True, errors="replace", timeout=timeout, check=False
+    )

@@ -1,0 +1,50 @@
+# shellcheck shell=bash
+# crun wants a pure cgroup2 tree. Where the machine mounts another kind, the lab lives in a mount
+# namespace of its own that has one; a process keeps it open, so that later shells can join it.
+# On an ordinary machine none of this happens.
+
+KEEPER_NAME=sender-filter-lab-keeper
+KEEPER_PID=$RUN/keeper.pid
+
+has_cgroup2() { [[ $(stat -f -c %T /sys/fs/cgroup) == cgroup2fs ]]; }
+
+keeper() { # prints the keeper's pid, fails when there is none
+  local pid
+  pid=$(cat "$KEEPER_PID" 2>/dev/null) && [[ $(cat "/proc/$pid/cmdline" 2>/dev/null | tr '\0' ' ') == "$KEEPER_NAME "* ]] &&
+    echo "$pid"
+}
+
+start_keeper() {
+  mkdir -p "$RUN"
+  # shellcheck disable=SC2016  # $0 and $1 belong to the inner shell
+  setsid unshare --mount bash -c '
+    umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup &&
+      echo $$ >"$1.new" && mv "$1.new" "$1" && exec -a "$0" sleep infinity' \
+    "$KEEPER_NAME" "$KEEPER_PID" </dev/null >"$RUN/keeper.log" 2>&1 9>&- &
+  local _
+  for _ in {1..50}; do
+    keeper >/dev/null && return
+    sleep 0.1
+  done
+  die "could not make a mount namespace with cgroup2: $(cat "$RUN/keeper.log")"
+}
+
+# Runs this script again, with the same arguments, where podman works.
+enter_namespace() { # ARGUMENTS…
+  has_cgroup2 && return
+  mkdir -p "$RUN"
+  (
+    flock 9
+    keeper >/dev/null || start_keeper
+  ) 9>"$RUN/keeper.lock"
+  exec nsenter --mount="/proc/$(keeper)/ns/mnt" --wd="$PWD" -- "$0" "$@"
+}
+
+# Ends the keeper when no lab host is left that needs it.
+release_namespace() {
+  local pid
+  [[ -z $(podman ps --all --quiet --filter label=sender-filter-lab) ]] || return 0
+  pid=$(keeper) || return 0
+  rm -f "$KEEPER_PID"
+  kill "$pid"
+}

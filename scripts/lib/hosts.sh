@@ -1,0 +1,90 @@
+# shellcheck shell=bash
+# Starts and removes the hosts of a lab: podman containers that boot systemd, on a network of their own.
+# A lab has a name. In the one called `lab` the containers are gw1…, client and mailstore; in any other
+# the name goes in front (demo-gw1), so that several labs can stand side by side.
+
+SSH_KEY=$CACHE/ssh/id_ed25519
+SOURCES=8 # the client's further source addresses, .201 to .208 in each family
+
+container_name() { # LAB HOST
+  if [[ $1 == lab ]]; then echo "$2"; else echo "$1-$2"; fi
+}
+
+network_name() { echo "sender-filter-$1"; }
+
+podman() { command podman --log-level=error "$@"; }
+
+create_network() { # LAB
+  podman network exists "$(network_name "$1")" || podman network create --ipv6 "$(network_name "$1")" >/dev/null
+}
+
+# Without CAP_SYS_RESOURCE a container may not raise the limits that systemd wants to set.
+limits() {
+  local effective
+  effective=$(awk '/^CapEff/ {print $2}' /proc/self/status)
+  if (((16#$effective >> 24 & 1) == 0)); then
+    echo --pids-limit=-1 --ulimit=nofile=1024:20000 --ulimit=nproc=30000:30000
+  fi
+}
+
+start_container() { # NAME HOSTNAME IMAGE NETWORK [OPTION…]
+  local name=$1 hostname=$2 image=$3 network=$4
+  shift 4
+  # shellcheck disable=SC2046  # limits prints words
+  podman run --detach --name "$name" --hostname "$hostname" --systemd=always --privileged $(limits) \
+    --network "$network" "$@" "$image" /sbin/init >/dev/null
+}
+
+start_host() { # LAB ROLE HOST IMAGE
+  ensure_ssh_key
+  start_container "$(container_name "$1" "$3")" "$3.example.test" "$4" "$(network_name "$1")" \
+    --network-alias "$3" --label "sender-filter-lab=$1" --label "sender-filter-role=$2" \
+    --label "sender-filter-host=$3" --volume "$SSH_KEY.pub:/root/.ssh/authorized_keys:ro"
+}
+
+ensure_ssh_key() {
+  [[ -e $SSH_KEY ]] && return
+  mkdir -p "$(dirname "$SSH_KEY")"
+  ssh-keygen -q -t ed25519 -N '' -C sender-filter-lab -f "$SSH_KEY"
+}
+
+wait_for_host() { # LAB HOST
+  local name _ state=
+  name=$(container_name "$1" "$2")
+  for _ in {1..150}; do
+    state=$(podman exec "$name" systemctl is-system-running 2>/dev/null) || true
+    [[ $state != running && $state != degraded ]] || break
+    sleep 0.2
+  done
+  [[ $state == running ]] || {
+    podman exec "$name" systemctl --no-pager --failed >&2 || true
+    die "$name is '$state' 30 s after its start, not 'running'"
+  }
+}
+
+# The address of a podman network in one family, without its last part: 10.89.0. or fd00:1:2:3::
+network_prefix() { # LAB FAMILY(4|6)
+  podman network inspect "$(network_name "$1")" --format '{{range .Subnets}}{{.Subnet}}{{"\n"}}{{end}}' |
+    if [[ $2 == 4 ]]; then sed -n 's/\.0\/24$/./p'; else sed -n 's/::\/64$/::/p'; fi
+}
+
+add_client_sources() { # LAB
+  local prefix4 prefix6 n commands=
+  prefix4=$(network_prefix "$1" 4)
+  prefix6=$(network_prefix "$1" 6)
+  for ((n = 1; n <= SOURCES; n++)); do
+    commands+="ip address replace ${prefix4}20$n/24 dev eth0; ip address replace ${prefix6}20$n/64 dev eth0 nodad; "
+  done
+  podman exec "$(container_name "$1" client)" sh -ec "$commands"
+}
+
+lab_containers() { # LAB
+  podman ps --all --filter "label=sender-filter-lab=$1" --format '{{.Names}}'
+}
+
+remove_lab() { # LAB
+  local names
+  mapfile -t names < <(lab_containers "$1")
+  [[ ${#names[@]} -eq 0 ]] || podman rm --force --time 0 --volumes "${names[@]}" >/dev/null
+  podman network rm --force "$(network_name "$1")" >/dev/null 2>&1 || true
+}

@@ -1,0 +1,42 @@
+# shellcheck shell=bash
+# Installs what the scripts stand on: Debian packages for the lab, a Python environment for Ansible.
+
+LAB_PACKAGES=(podman crun netavark aardvark-dns conmon iptables iproute2 mmdebstrap openssh-client uidmap)
+
+ensure_packages() { # PACKAGE…
+  local missing=() package
+  for package in "$@"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+  done
+  [[ ${#missing[@]} -gt 0 ]] || return 0
+  command -v apt-get >/dev/null || die "needs ${missing[*]}: install them, this is not a Debian machine"
+  say "installing ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -q >"$CACHE/apt.log" 2>&1 &&
+    apt-get install -q -y --no-install-recommends "${missing[@]}" >>"$CACHE/apt.log" 2>&1 || {
+    tail -n 20 "$CACHE/apt.log" >&2
+    die "apt-get could not install ${missing[*]}; the end of $CACHE/apt.log is above"
+  }
+}
+
+# Makes the environment of requirements/NAME.txt once, and puts it on the PATH.
+use_environment() { # NAME (control or test)
+  local pins=$ROOT/requirements/$1.txt home
+  home=$CACHE/venv-$1-$(cat "$pins" <(python3 --version) | sha256sum | cut -c1-12)
+  if [[ ! -e $home/.complete ]]; then
+    say "making the Python environment '$1' (once)"
+    rm -rf "$home"
+    python3 -c 'import ensurepip' 2>/dev/null || ensure_packages python3-venv
+    python3 -m venv "$home"
+    "$home/bin/pip" install --quiet --disable-pip-version-check --require-hashes --requirement "$pins" \
+      2>"$CACHE/pip.log" || {
+      tail -n 20 "$CACHE/pip.log" >&2
+      die "pip could not install $pins; the end of $CACHE/pip.log is above"
+    }
+    touch "$home/.complete"
+  fi
+  export PATH=$home/bin:$PATH
+  export ANSIBLE_CONFIG=$ROOT/ansible.cfg
+}
+
+mkdir -p "$CACHE"
