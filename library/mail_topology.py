@@ -126,13 +126,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.postfix.errors import PostfixError
-from ansible.module_utils.topology.arguments import PORTS, TOPOLOGY, ports_of
+from ansible.module_utils.topology.arguments import CONFIG_DIR, PORTS, TOPOLOGY, ports_of
 from ansible.module_utils.topology.diagnosis import seen_topology
 from ansible.module_utils.topology.report import facts
 from ansible.module_utils.topology.survey import SurveyError
 from ansible.module_utils.topology.switch import Outcome, Request, SwitchError, switch
 
 OPTIONS: dict[str, dict[str, Any]] = {
+    "topology": {**TOPOLOGY, "required": True},
     "smtp_address": {"type": "str", "default": "127.0.0.1"},
     "smtp_options": {"type": "dict", "default": {}},
 }
@@ -140,7 +141,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 def main() -> None:
     """Move the host, and say what it took."""
-    module = AnsibleModule(argument_spec={**TOPOLOGY, **OPTIONS, **PORTS}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={**OPTIONS, **CONFIG_DIR, **PORTS}, supports_check_mode=True
+    )
     params: dict[str, Any] = module.params
     request = Request(
         topology=params["topology"],

@@ -16,10 +16,10 @@ description:
   - Changes nothing.
 options:
   topology:
-    description: The declared topology, with which the host is compared.
+    description: The declared topology, with which the host is compared. Left out, it is the one
+      that the last play recorded on the host.
     type: str
     choices: [edge, direct]
-    required: true
   config_dir:
     description: Postfix's configuration directory.
     type: path
@@ -64,6 +64,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+declared:
+  description: The topology with which the host was compared.
+  returned: always
+  type: str
+  sample: edge
 seen:
   description: The topology that the owners of the ports make up, V(unknown) if they make up none.
   returned: always
@@ -109,7 +114,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.topology.arguments import PORTS, TOPOLOGY, ports_of
+from ansible.module_utils.topology import record
+from ansible.module_utils.topology.arguments import CONFIG_DIR, PORTS, TOPOLOGY, ports_of
 from ansible.module_utils.topology.preflight import obstacles
 from ansible.module_utils.topology.report import facts
 from ansible.module_utils.topology.survey import SurveyError, take
@@ -117,15 +123,25 @@ from ansible.module_utils.topology.survey import SurveyError, take
 
 def main() -> None:
     """Look, and say what was seen."""
-    module = AnsibleModule(argument_spec={**TOPOLOGY, **PORTS}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={"topology": TOPOLOGY, **CONFIG_DIR, **PORTS}, supports_check_mode=True
+    )
     params: dict[str, Any] = module.params
     try:
         survey = take(Path(params["config_dir"]), ports_of(params))
     except SurveyError as error:
         module.fail_json(msg=str(error))
-    topology = params["topology"]
+    topology = params["topology"] or record.declared()
+    if topology is None:
+        module.fail_json(
+            msg=f"no topology is declared: set mail_topology in the inventory, or bring the host into "
+            f"one by a play (there is no {record.FILE})"
+        )
     module.exit_json(
-        changed=False, **facts(survey, topology), obstacles=obstacles(survey, topology)
+        changed=False,
+        declared=topology,
+        **facts(survey, topology),
+        obstacles=obstacles(survey, topology),
     )
 
 

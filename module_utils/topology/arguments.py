@@ -13,10 +13,8 @@ PORTS: dict[str, dict[str, Any]] = {
     "scan_port": {"type": "int", "default": 10025},
     "reinjection_port": {"type": "int", "default": 10026},
 }
-TOPOLOGY: dict[str, dict[str, Any]] = {
-    "topology": {"type": "str", "choices": list(TOPOLOGIES), "required": True},
-    "config_dir": {"type": "path", "default": "/etc/postfix"},
-}
+CONFIG_DIR: dict[str, dict[str, Any]] = {"config_dir": {"type": "path", "default": "/etc/postfix"}}
+TOPOLOGY: dict[str, Any] = {"type": "str", "choices": list(TOPOLOGIES)}
 
 
 def ports_of(params: Mapping[str, Any]) -> Ports:

@@ -42,11 +42,16 @@ def restart_postfix() -> None:
     systemctl("restart", "postfix.service")
 
 
-def start_filter() -> None:
-    """Start the filter now and at each boot; returns when it has said that it is ready."""
+def listen_for_filter() -> None:
+    """Let systemd take the filter's port, now and at each boot. Connections wait in its queue."""
     run(["systemctl", "reset-failed", SOCKET_UNIT, SERVICE_UNIT])
-    systemctl("enable", "--quiet", SOCKET_UNIT)
     systemctl("start", SOCKET_UNIT)
+    systemctl("enable", "--quiet", SOCKET_UNIT)
+
+
+def start_filter() -> None:
+    """Start the filter behind its port; returns when it has said that it is ready."""
+    listen_for_filter()
     systemctl("start", SERVICE_UNIT)
 
 

@@ -6,7 +6,6 @@ the first change any failure undoes, in reverse, what was done, and proves that 
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,14 +13,13 @@ from pathlib import Path
 
 from ..postfix import atomic, staging
 from ..postfix.errors import PostfixError
-from . import model, services
+from . import model, record, services
 from .diagnosis import differences, seen_topology
 from .preflight import obstacles
 from .sockets import sessions
 from .survey import Survey, take
 from .target import master_cf
 
-RECORD = Path("/var/lib/mail-topology/declared.json")
 SETTLE_SECONDS = 20.0
 LOCK_SECONDS = 60.0
 
@@ -140,15 +138,17 @@ class _Move:
             steps.append(("reload Postfix", self._reload_postfix))
         if edge and not self.before.filter.running:
             steps.append(("start the sender filter", self._start_filter))
-        if self._record() != _read(RECORD):
+        if self._record() != record.read():
             steps.append(("record the declared topology", self._write_record))
         return steps
 
     def _postfix_in_place(self, survey: Survey) -> bool:
-        edge = self.request.topology == model.EDGE
-        on_listen = model.POSTFIX in survey.owners(self.request.ports.listen)
-        on_smtp = model.POSTFIX in survey.owners(self.request.ports.smtp)
-        return (on_listen, on_smtp) == (not edge, edge)
+        on_listen = survey.owners(self.request.ports.listen)
+        on_smtp = survey.owners(self.request.ports.smtp)
+        if self.request.topology == model.EDGE:
+            # A socket whose owner cannot be named is Postfix's own, being closed this moment.
+            return on_smtp == [model.POSTFIX] and set(on_listen) <= {model.FILTER}
+        return model.POSTFIX in on_listen and not on_smtp
 
     # The steps
 
@@ -190,8 +190,9 @@ class _Move:
 
     def _start_filter(self) -> None:
         self._undo.append(("stop the sender filter", services.stop_filter))
-        services.start_filter()
+        services.listen_for_filter()
         self._listening_again()
+        services.start_filter()
 
     def _stop_filter(self) -> None:
         self._undo.append(("start the sender filter", services.start_filter))
@@ -204,15 +205,12 @@ class _Move:
             self.outcome.milliseconds_without_listener = round(passed * 1000)
 
     def _record(self) -> bytes:
-        ports = self.request.ports
-        record = {"topology": self.request.topology, "listen": ports.listen, "smtp": ports.smtp}
-        return json.dumps(record, sort_keys=True).encode() + b"\n"
+        return record.render(self.request.topology, self.request.ports)
 
     def _write_record(self) -> None:
-        previous = _read(RECORD)
-        RECORD.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        self._undo.append(("put the record back", lambda: _write(RECORD, previous)))
-        _write(RECORD, self._record())
+        previous = record.read()
+        self._undo.append(("put the record back", lambda: record.write(previous)))
+        record.write(self._record())
 
     # The proof
 
@@ -257,16 +255,3 @@ class _Move:
 
 class _ProofError(Exception):
     """The host is not what it was made to be."""
-
-
-def _read(file: Path) -> bytes | None:
-    return file.read_bytes() if file.exists() else None
-
-
-def _write(file: Path, data: bytes | None) -> None:
-    if data is None:
-        file.unlink(missing_ok=True)
-        return
-    new = file.with_suffix(".new")
-    new.write_bytes(data)
-    new.replace(file)

@@ -19,7 +19,7 @@ bare_image() { echo "$IMAGES/bare:$1-$(digest scripts/lib/images.sh)"; }
 peer_image() { echo "$IMAGES/peer:$1-$(digest scripts/lib/images.sh scripts/lib/peer.sh)"; }
 gateway_image() {
   echo "$IMAGES/gateway:$1-$(digest scripts/lib/images.sh roles/postfix_gateway roles/scan_service \
-    library/postconf.py library/postfix_master.py module_utils/postfix playbooks/install_gateway.yml inventories/lab)"
+    roles/mail_topology library module_utils playbooks/install_gateway.yml inventories/lab)"
 }
 
 ensure_images() { # RELEASE KIND…
@@ -30,7 +30,7 @@ ensure_images() { # RELEASE KIND…
   exec 8>"$RUN/images.lock"
   flock 8
   for kind in bare "$@"; do
-    podman image exists "$("${kind}_image" "$release")" || build_image "$kind" "$release"
+    if ! podman image exists "$("${kind}_image" "$release")"; then build_image "$kind" "$release"; fi
   done
   exec 8>&-
 }
@@ -39,7 +39,15 @@ build_image() { # KIND RELEASE
   local started=$SECONDS image
   image=$("$1_image" "$2")
   say "building the $1 image for $2 (once)"
-  "build_$1" "$2" "$image" >"$CACHE/image-$1-$2.log" 2>&1 || {
+  # Not `build || die`: bash would go on after a failure inside the function.
+  set +e
+  (
+    set -e
+    "build_$1" "$2" "$image"
+  ) >"$CACHE/image-$1-$2.log" 2>&1
+  local status=$?
+  set -e
+  [[ $status -eq 0 ]] || {
     tail -n 40 "$CACHE/image-$1-$2.log" >&2
     die "building the $1 image for $2 failed; the end of $CACHE/image-$1-$2.log is above"
   }
@@ -81,7 +89,7 @@ build_gateway() { # RELEASE IMAGE
   start_host "$lab" gateway gw1 "$(bare_image "$1")"
   wait_for_host "$lab" gw1
   SENDER_FILTER_LAB=$lab ansible-playbook --inventory "$ROOT/inventories/lab" \
-    --extra-vars mail_topology=direct "$ROOT/playbooks/install_gateway.yml"
+    "$ROOT/playbooks/install_gateway.yml"
   # Each gateway takes its own name from its host, not the name of this one.
   podman exec "$lab-gw1" postconf -X myhostname
   commit_image "$lab-gw1" "$2"

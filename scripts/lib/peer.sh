@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs inside the peer image while it is built: swaks for the client, and for the mail store a
-# Postfix that takes every message for example.test and keeps it, one file each, in /var/mail/store.
+# Postfix that takes every message for example.test and keeps it, one file each, in /var/mail/store/new.
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive
 apt-get install -y --no-install-recommends postfix swaks
@@ -11,8 +11,8 @@ postconf -e \
   'inet_interfaces = all' \
   'mydestination =' \
   'virtual_mailbox_domains = example.test, xn--bcher-kva.example.test' \
-  'virtual_mailbox_base = /var/mail/store' \
-  'virtual_mailbox_maps = static:new/' \
+  'virtual_mailbox_base = /var/mail' \
+  'virtual_mailbox_maps = static:store/' \
   'virtual_uid_maps = static:5000' \
   'virtual_gid_maps = static:5000' \
   'virtual_mailbox_limit = 0' \

@@ -1,0 +1,160 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Sender Filter Toolkit maintainers
+# MIT License (see LICENSE)
+"""Writes several files in one call, after they have been checked together."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: config_files
+short_description: Write several configuration files, checked together, in one call
+description:
+  - Puts all files into a staging folder, runs the given checks on it, and only then puts each that
+    differs in place. A check that fails leaves every file as it was.
+  - One call for any number of files, because on a fleet each call costs a journey.
+options:
+  files:
+    description: The files, each with its path, its whole content and its mode.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      path:
+        description: Where the file belongs. Its folder is made if it is missing. Base names must
+          differ from each other.
+        type: path
+        required: true
+      content:
+        description: The whole content.
+        type: str
+        required: true
+      mode:
+        description: The permissions, as an octal number in quotes.
+        type: str
+        default: "0644"
+  checks:
+    description: Commands, each a list of words. C(%s) in a word becomes the staging folder, in which
+      the files lie side by side under their base names.
+    type: list
+    elements: list
+    default: []
+notes:
+  - Supports check mode (the checks are run) and diff.
+author:
+  - Sender Filter Toolkit maintainers
+"""
+
+EXAMPLES = r"""
+- name: The filter's configuration and lists are in place
+  config_files:
+    files:
+      - path: /etc/sender-filter/config.toml
+        content: "{{ lookup('ansible.builtin.template', 'config.toml.j2') }}"
+      - path: /etc/sender-filter/blocked.list
+        content: "192.0.2.0/24\n"
+    checks:
+      - [senderfilter, check-config, --config, "%s/config.toml"]
+"""
+
+RETURN = r"""
+changed_files:
+  description: The files that were written, or in check mode would be.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+FILE_OPTIONS: dict[str, dict[str, Any]] = {
+    "path": {"type": "path", "required": True},
+    "content": {"type": "str", "required": True},
+    "mode": {"type": "str", "default": "0644"},
+}
+
+
+def main() -> None:
+    """Stage, check, and put in place."""
+    module = AnsibleModule(
+        argument_spec={
+            "files": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": FILE_OPTIONS,
+            },
+            "checks": {"type": "list", "elements": "list", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    files: list[dict[str, Any]] = module.params["files"]
+    changed = [file for file in files if _differs(file)]
+    if changed:
+        with tempfile.TemporaryDirectory(dir=module.tmpdir) as staging:
+            _stage(files, Path(staging))
+            _run_checks(module, staging)
+        diff = [_diff(file) for file in changed]
+        if not module.check_mode:
+            for file in changed:
+                _put(module, file)
+    else:
+        diff = []
+    module.exit_json(
+        changed=bool(changed), changed_files=[file["path"] for file in changed], diff=diff
+    )
+
+
+def _differs(file: dict[str, Any]) -> bool:
+    path = Path(file["path"])
+    if not path.is_file():
+        return True
+    same_mode = path.stat().st_mode & 0o7777 == int(file["mode"], 8)
+    return not same_mode or path.read_bytes() != file["content"].encode()
+
+
+def _stage(files: list[dict[str, Any]], staging: Path) -> None:
+    for file in files:
+        (staging / Path(file["path"]).name).write_bytes(file["content"].encode())
+
+
+def _run_checks(module: AnsibleModule, staging: str) -> None:
+    for check in module.params["checks"]:
+        command = [word.replace("%s", staging) for word in check]
+        code, out, err = module.run_command(command)
+        if code != 0:
+            words = (err or out).replace(f"{staging}/", "").strip()
+            module.fail_json(
+                msg=f"nothing was written: {check[0]} refuses the new files: {words}",
+                command=check,
+                rc=code,
+            )
+
+
+def _diff(file: dict[str, Any]) -> dict[str, str]:
+    path = Path(file["path"])
+    before = path.read_text(errors="replace") if path.is_file() else ""
+    return {
+        "before_header": str(path),
+        "after_header": str(path),
+        "before": before,
+        "after": file["content"],
+    }
+
+
+def _put(module: AnsibleModule, file: dict[str, Any]) -> None:
+    path = Path(file["path"])
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=module.tmpdir)
+    with open(descriptor, "wb") as temporary:  # noqa: PTH123 - takes the descriptor over
+        temporary.write(file["content"].encode())
+    module.atomic_move(name, str(path))
+    module.set_mode_if_different(str(path), int(file["mode"], 8), changed=False)
+
+
+if __name__ == "__main__":
+    main()

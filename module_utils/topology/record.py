@@ -1,0 +1,38 @@
+"""The topology that the last play declared, kept on the host."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from .model import Ports
+
+FILE = Path("/var/lib/mail-topology/declared.json")
+
+
+def render(topology: str, ports: Ports) -> bytes:
+    """The record's bytes; the same declaration gives the same bytes."""
+    record = {"topology": topology, "listen": ports.listen, "smtp": ports.smtp}
+    return json.dumps(record, sort_keys=True).encode() + b"\n"
+
+
+def read(file: Path = FILE) -> bytes | None:
+    """The record's bytes, None if there is none."""
+    return file.read_bytes() if file.exists() else None
+
+
+def write(data: bytes | None, file: Path = FILE) -> None:
+    """Keep a record, or with None remove it."""
+    if data is None:
+        file.unlink(missing_ok=True)
+        return
+    file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    new = file.with_suffix(".new")
+    new.write_bytes(data)
+    new.replace(file)
+
+
+def declared(file: Path = FILE) -> str | None:
+    """The topology on record, None if nothing was declared yet."""
+    data = read(file)
+    return str(json.loads(data)["topology"]) if data else None
