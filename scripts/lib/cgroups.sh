@@ -40,9 +40,10 @@ enter_namespace() { # ARGUMENTS…
   exec nsenter --mount="/proc/$(keeper)/ns/mnt" --wd="$PWD" -- "$0" "$@"
 }
 
-# Ends the keeper when no lab host is left that needs it.
+# Ends the keeper when nothing needs it: no lab host is left, and no `lab run` is going on around us.
 release_namespace() {
   local pid
+  [[ -z ${SENDER_FILTER_INSIDE_LAB:-} ]] || return 0
   [[ -z $(podman ps --all --quiet --filter label=sender-filter-lab) ]] || return 0
   pid=$(keeper) || return 0
   rm -f "$KEEPER_PID"

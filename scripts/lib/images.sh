@@ -68,7 +68,7 @@ build_bare() { # RELEASE IMAGE
     --customize-hook="DEBIAN_FRONTEND=noninteractive chroot \"\$1\" apt-get install -y --no-install-recommends --download-only ${GATEWAY_DOWNLOADS[*]} ${PEER_DOWNLOADS[*]}" \
     --customize-hook='rm -f "$1"/etc/ssh/ssh_host_*_key* "$1"/etc/machine-id; touch "$1"/etc/machine-id' \
     --customize-hook='printf "[Unit]\nBefore=ssh.service\n[Service]\nType=oneshot\nExecStart=/usr/bin/ssh-keygen -A\n[Install]\nWantedBy=multi-user.target\n" >"$1"/etc/systemd/system/lab-host-keys.service' \
-    --customize-hook='systemctl --root="$1" enable lab-host-keys.service' \
+    --customize-hook='systemctl --root="$1" enable lab-host-keys.service && systemctl --root="$1" mask systemd-modules-load.service' \
     "$1" "$tree"
   podman import --quiet "$tree" "$2"
   rm -f "$tree"

@@ -1,0 +1,3 @@
+from fixtures import client, gateway, mailstore
+
+__all__ = ["client", "gateway", "mailstore"]

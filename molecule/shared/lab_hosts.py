@@ -1,0 +1,140 @@
+"""The lab's hosts as the tests see them: what listens where, what arrived, what was logged."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import time
+from dataclasses import dataclass
+from email import message_from_bytes
+from email.message import Message
+from pathlib import Path
+
+import testinfra
+from testinfra.host import Host
+
+ROOT = Path(__file__).parents[2]
+LAB = os.environ["SENDER_FILTER_LAB"]
+STORE = "/var/mail/store/new"
+
+
+@dataclass(frozen=True)
+class Owner:
+    """One listening socket and the processes that have it open."""
+
+    address: str
+    port: int
+    processes: frozenset[str]
+
+
+class LabHost:
+    """A host of the lab, by its name in the inventory."""
+
+    def __init__(self, name: str, variables: dict[str, str]) -> None:
+        self.name = name
+        self.address = variables["lab_address"]
+        self.address6 = variables["lab_address6"]
+        self.host: Host = testinfra.get_host(f"podman://{variables['lab_container']}")
+
+    def run(self, command: str) -> str:
+        """The output of a command that must succeed."""
+        result = self.host.run(command)
+        assert result.rc == 0, f"{self.name}: {command}: {result.stdout}{result.stderr}"
+        return result.stdout
+
+    def read(self, path: str) -> bytes:
+        """The bytes of a file."""
+        return subprocess.run(
+            ["podman", "exec", self.host.backend.name, "cat", path], check=True, capture_output=True
+        ).stdout
+
+    def write(self, path: str, data: bytes) -> None:
+        """Put bytes into a file, keeping its owner and mode."""
+        subprocess.run(
+            ["podman", "exec", "--interactive", self.host.backend.name, "sh", "-c", f"cat >{path}"],
+            input=data,
+            check=True,
+        )
+
+    def python(self, program: str, *arguments: str) -> str:
+        """The output of a Python program that is run on the host."""
+        result = subprocess.run(
+            ["podman", "exec", "-i", self.host.backend.name, "python3", "-", *arguments],
+            input=program.encode(),
+            check=False,
+            capture_output=True,
+        )
+        assert result.returncode == 0, f"{self.name}: {result.stderr.decode()}"
+        return result.stdout.decode()
+
+    def listeners(self, port: int) -> list[Owner]:
+        """Every listening socket on exactly this port, from the kernel's table."""
+        rows = self.run("ss --no-header --listening --tcp --numeric --processes").splitlines()
+        return [owner for owner in map(_owner, rows) if owner.port == port]
+
+    def owner_of(self, port: int, address: str) -> frozenset[str]:
+        """The processes of the one socket on a port and address; there must be exactly one."""
+        (found,) = [one for one in self.listeners(port) if one.address == address]
+        return found.processes
+
+    def log(self, identifier: str) -> str:
+        """What a program has logged (its syslog name)."""
+        return self.run(f"journalctl --quiet --no-pager --output=cat --identifier={identifier}")
+
+
+class Client(LabHost):
+    """The client host: it has several source addresses."""
+
+    def source(self, number: int, family: int = 4) -> str:
+        """The client's n-th further address, 1 to 8."""
+        prefix = self.address if family == 4 else self.address6
+        separator = "." if family == 4 else "::"
+        return prefix.rsplit(separator, 1)[0] + f"{separator}20{number}"
+
+
+class MailStore(LabHost):
+    """The mail server behind the gateways: it keeps each message it gets as one file."""
+
+    def messages(self) -> list[Message]:
+        """Every message that has arrived."""
+        names = self.run(f"ls {STORE} 2>/dev/null || true").split()
+        return [message_from_bytes(self.read(f"{STORE}/{name}")) for name in names]
+
+    def wait_for(self, subject: str, seconds: float = 60, count: int = 1) -> list[Message]:
+        """The messages with this subject, once there are `count` of them."""
+        deadline = time.monotonic() + seconds
+        pattern = f"^Subject: {re.escape(subject)}$"
+        while True:
+            found = self.run(f"grep --recursive --files-with-matches '{pattern}' {STORE} || true")
+            if len(found.split()) >= count or time.monotonic() > deadline:
+                break
+            time.sleep(0.3)
+        return [message_from_bytes(self.read(name)) for name in found.split()]
+
+
+def _owner(row: str) -> Owner:
+    local = row.split()[3]
+    address, port = local.rsplit(":", 1)
+    return Owner(address.strip("[]"), int(port), frozenset(re.findall(r'\("([^"]+)",', row)))
+
+
+def inventory() -> dict[str, dict[str, str]]:
+    """The variables of each host of the lab."""
+    program = ROOT / "inventories/lab/hosts.py"
+    output = subprocess.run([str(program)], check=True, capture_output=True).stdout
+    variables: dict[str, dict[str, str]] = json.loads(output)["_meta"]["hostvars"]
+    return variables
+
+
+def play(playbook: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run one of the project's playbooks on the lab's gateways."""
+    return subprocess.run(
+        ["ansible-playbook", "--inventory", "inventories/lab", f"playbooks/{playbook}", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
