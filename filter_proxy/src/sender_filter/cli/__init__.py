@@ -1,0 +1,20 @@
+"""The command ``senderfilter``: one file a subcommand."""
+
+import click
+
+from sender_filter import __version__
+from sender_filter.cli.check import check
+from sender_filter.cli.check_config import check_config
+from sender_filter.cli.log import log
+from sender_filter.cli.serve import serve
+from sender_filter.cli.status import status
+
+
+@click.group()
+@click.version_option(__version__, prog_name="senderfilter")
+def main() -> None:
+    """The sender filter: refuses SMTP clients by their address, hands the others to Postfix."""
+
+
+for command in (serve, check_config, status, check, log):
+    main.add_command(command)

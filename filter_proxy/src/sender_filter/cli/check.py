@@ -1,0 +1,67 @@
+"""``senderfilter check``."""
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from sender_filter.cli import options
+from sender_filter.core import addresses
+from sender_filter.core.addresses import Address
+from sender_filter.io.messages import Answer, Explanation, Request, explain
+from sender_filter.settings import loading
+
+_ACTIONS = {
+    "pass": "would be let through to Postfix",
+    "permanent": "would be refused for good",
+    "temporary": "would be refused for now",
+}
+_RESULTS = {"match": "listed", "no_match": "not listed"}
+
+
+def _address(
+    ctx: click.Context,  # noqa: ARG001 - click's signature
+    param: click.Parameter,  # noqa: ARG001
+    value: str,
+) -> Address:
+    """An IP address on the command line.
+
+    Raises:
+        BadParameter: It is none.
+    """
+    try:
+        return addresses.parse(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@click.command()
+@click.argument("address", metavar="IP", callback=_address)
+@options.config_option("Ask this configuration, which need not be in use.")
+@options.as_json
+def check(address: Address, path: Path | None, *, json: bool) -> None:
+    """Explain what would be decided about a client with this address, and why.
+
+    Without --config the running filter is asked.
+    """
+    answer: Answer
+    if path is None:
+        answer = options.ask(None, Request("check", str(address)))
+    else:
+        settings = options.failing(loading.load)(path)
+        answer = explain(str(address), settings.policy.decide(address))
+    if json:
+        click.echo(msgspec.json.encode(answer).decode())
+    elif isinstance(answer, Explanation):
+        click.echo("\n".join(_in_words(answer)))
+
+
+def _in_words(answer: Explanation) -> list[str]:
+    lines = [f"{answer.address} {_ACTIONS[answer.action]}"]
+    for number, step in enumerate(answer.checks, 1):
+        where = f": {options.plain(step.detail)}" if step.detail else ""
+        result = _RESULTS.get(step.result, step.result)
+        lines.append(f"  {number}. {step.function}: {result}{where}")
+    if answer.reply is not None:
+        lines.append(f"  reply: {answer.reply}")
+    return lines

@@ -1,0 +1,181 @@
+"""``senderfilter log``: search the records."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple, get_args
+
+import click
+import msgspec
+
+from sender_filter.cli import options
+from sender_filter.core import addresses, networks
+from sender_filter.core.addresses import BITS
+from sender_filter.core.networks import Network
+from sender_filter.core.records import (
+    Action,
+    DecisionRecord,
+    Function,
+    Record,
+    SessionRecord,
+    timestamp,
+)
+from sender_filter.io import day_files
+
+_AGO = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def _when(
+    ctx: click.Context,  # noqa: ARG001 - click's signature
+    param: click.Parameter,  # noqa: ARG001
+    value: str | None,
+) -> datetime | None:
+    """A point in time: ``2026-11-24T10:00`` (UTC unless it says otherwise) or ``2h`` ago.
+
+    Raises:
+        BadParameter: It is neither.
+    """
+    if value is None:
+        return None
+    try:
+        if ago := _AGO.fullmatch(value):
+            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        when = datetime.fromisoformat(value)
+    except (ValueError, OverflowError):
+        msg = f"{value!r} is neither a time such as 2026-11-24T10:00 nor an age such as 2h or 7d"
+        raise click.BadParameter(msg) from None
+    return when if when.tzinfo is not None else when.replace(tzinfo=UTC)
+
+
+def _networks(
+    ctx: click.Context,  # noqa: ARG001 - click's signature
+    param: click.Parameter,  # noqa: ARG001
+    value: str | None,
+) -> list[Network] | None:
+    """An address, network or range, written as in a list.
+
+    Raises:
+        BadParameter: It is none of them.
+    """
+    try:
+        return None if value is None else networks.parse(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+class _Wanted(NamedTuple):
+    """What a record must be like to be shown."""
+
+    since: str
+    until: str
+    within: list[Network] | None
+    function: str | None
+    action: str | None
+
+    def has(self, record: Record) -> bool:
+        """Whether the record is one of those; how a session ended has no function or action."""
+        if not self.since <= record.time < self.until:
+            return False
+        if self.function is not None or self.action is not None:
+            if not isinstance(record, DecisionRecord):
+                return False
+            if self.function not in (None, record.function):
+                return False
+            if self.action not in (None, record.action):
+                return False
+        return self.within is None or _is_within(record.address, self.within)
+
+
+@click.command()
+@click.option("--since", callback=_when, help="From this time on: 2026-11-24T10:00, 2h, 7d.")
+@click.option("--until", callback=_when, help="Before this time.")
+@click.option("--ip", "within", callback=_networks, help="Only this address or network.")
+@click.option("--function", type=click.Choice(get_args(Function)), help="Only what it decided.")
+@click.option("--action", type=click.Choice(get_args(Action)), help="Only this outcome.")
+@options.config_option("The configuration that names the log's directory.")
+@options.as_json
+def log(
+    since: datetime | None,
+    until: datetime | None,
+    within: list[Network] | None,
+    function: str | None,
+    action: str | None,
+    path: Path | None,
+    *,
+    json: bool,
+) -> None:
+    """Search the records of decisions, oldest first."""
+    wanted = _Wanted(
+        since="" if since is None else timestamp(since.timestamp()),
+        until="9999" if until is None else timestamp(until.timestamp()),
+        within=within,
+        function=function,
+        action=action,
+    )
+    directory = Path(read_directory(path))
+    unreadable = 0
+    for line, record in _records(directory, wanted):
+        if record is None:
+            unreadable += 1
+        elif wanted.has(record):
+            click.echo(line.rstrip(b"\n").decode() if json else _in_words(record))
+    if unreadable:
+        click.echo(f"{unreadable} lines were no records and were skipped", err=True)
+
+
+def read_directory(path: Path | None) -> str:
+    """Where the records are.
+
+    Raises:
+        ClickException: The configuration cannot be used, or the directory not be read.
+    """
+    directory = options.read_config(path).log.directory
+    try:
+        next(Path(directory).iterdir(), None)
+    except OSError as error:
+        msg = f"log.directory: {directory}: {error.strerror}"
+        raise click.ClickException(msg) from None
+    return directory
+
+
+def _records(directory: Path, wanted: _Wanted) -> Iterator[tuple[bytes, Record | None]]:
+    """Each line of the days in question with its record, None where it is not one."""
+    decoder = msgspec.json.Decoder(Record)
+    for day, file in day_files.days(directory):
+        if not wanted.since[:10] <= day.isoformat() <= wanted.until[:10]:
+            continue
+        with file.open("rb") as lines:
+            for line in lines:
+                if line == b"\n":
+                    continue
+                try:
+                    yield line, decoder.decode(line)
+                except (msgspec.MsgspecError, UnicodeDecodeError):
+                    yield line, None
+
+
+def _is_within(text: str, within: list[Network]) -> bool:
+    address = addresses.parse(text)
+    return any(
+        network.version == address.version
+        and (network.value ^ address.value) >> (BITS[address.version] - network.prefix) == 0
+        for network in within
+    )
+
+
+def _in_words(record: Record) -> str:
+    who = f"{record.time} {record.session} {record.address} port {record.port}"
+    if isinstance(record, SessionRecord):
+        text = (
+            f"{who} ended {record.ended} after {record.seconds} s, "
+            f"{record.from_client} bytes in, {record.from_upstream} bytes out"
+        )
+    else:
+        why = [check.detail for check in record.checks if check.detail]
+        text = f"{who} {record.action}"
+        text += f" by {record.function}" if record.function != "none" else ""
+        text += f" ({'; '.join(why)})" if why else ""
+    text += f" -> {record.reply}" if record.reply else ""
+    return options.plain(text)

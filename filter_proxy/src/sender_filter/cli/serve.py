@@ -1,0 +1,47 @@
+"""``senderfilter serve``."""
+
+import contextlib
+import resource
+from pathlib import Path
+
+import click
+import uvloop
+
+from sender_filter.cli import options
+from sender_filter.io import journal, worker
+from sender_filter.io.journal import log
+from sender_filter.settings import loading
+
+_FILES_A_SESSION = 3  # client, Postfix, and a refused client that is let linger
+_FILES_BESIDE = 64
+
+
+@click.command()
+@options.config_option("The configuration file.")
+def serve(path: Path | None) -> None:
+    """Run the filter in the foreground.
+
+    SIGHUP loads configuration and lists anew; SIGTERM stops once the running sessions have
+    ended, a second SIGTERM stops at once.
+    """
+    journal.set_up()
+    settings = options.failing(loading.load)(path or loading.default_path())
+    log.info("%s: %s", settings.path, loading.summary(settings))
+    _raise_file_limit(settings.config.limits.sessions)
+    try:
+        uvloop.run(worker.serve(settings))
+    except OSError as error:
+        raise click.ClickException(error.strerror or str(error)) from None
+
+
+def _raise_file_limit(sessions: int) -> None:
+    """Allow as many open files as the sessions need; say so if the system allows fewer."""
+    wanted = sessions * _FILES_A_SESSION + _FILES_BESIDE
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < min(wanted, hard):
+        # A sandbox may forbid it; its own LimitNOFILE= then has to be enough.
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
+            soft = min(wanted, hard)
+    if soft < wanted:
+        log.warning("limits.sessions = %d needs LimitNOFILE=%d, it is %d", sessions, wanted, soft)

@@ -1,0 +1,56 @@
+"""``senderfilter status``."""
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from sender_filter.cli import options
+from sender_filter.io.messages import ListStatus, Request, Status, UpstreamStatus
+
+_HEALTH = {None: "no client yet", True: "reachable", False: "away"}
+
+
+@click.command()
+@options.config_option("The configuration that the filter runs with.")
+@options.as_json
+def status(path: Path | None, *, json: bool) -> None:
+    """Show how the running filter does; exit 1 if none answers."""
+    answer = options.ask(path, Request("status"))
+    if json:
+        click.echo(msgspec.json.encode(answer).decode())
+    elif isinstance(answer, Status):
+        width = max(len(name) for name, _ in _rows(answer))
+        for name, value in _rows(answer):
+            click.echo(f"{name:<{width}}  {options.plain(value)}")
+
+
+def _rows(answer: Status) -> list[tuple[str, str]]:
+    records = f"{answer.records_dropped} dropped"
+    if answer.records_error is not None:
+        records += f", being lost now: {answer.records_error}"
+    loaded = f"{answer.loaded} in {answer.load_seconds} s"
+    if answer.reload_error is not None:
+        loaded += f"; last reload refused: {answer.reload_error}"
+    return [
+        ("filter", f"{answer.version}, {answer.state}, pid {answer.pid}, since {answer.since}"),
+        ("listens on", ", ".join(answer.listeners)),
+        ("sessions", f"{answer.sessions} now, {answer.relayed} relayed"),
+        ("refused", f"{answer.refusing} now, {answer.refused} in all"),
+        ("upstream", _upstream(answer.upstream)),
+        ("blocked", _list(answer.blocked)),
+        ("approved", _list(answer.approved)),
+        ("loaded", loaded),
+        ("records", records),
+    ]
+
+
+def _upstream(upstream: UpstreamStatus) -> str:
+    text = f"{upstream.address}, {_HEALTH[upstream.healthy]}"
+    if upstream.last_error is not None:
+        text += f" (last error {upstream.last_error_time}: {upstream.last_error})"
+    return text
+
+
+def _list(entries: ListStatus) -> str:
+    return f"{entries.entries} entries in {', '.join(entries.files) or 'no file'}"

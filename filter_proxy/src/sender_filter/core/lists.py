@@ -1,0 +1,102 @@
+"""A list of addresses: read from lines, looked up in microseconds.
+
+For each prefix length that occurs there is one dict from the network's leading bits to where
+the entry came from. A look-up asks one dict after the other, longest prefix first: of several
+entries that match, the narrowest one decides, and of two equal ones the first.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sender_filter.core import networks
+from sender_filter.core.addresses import BITS, Address
+from sender_filter.core.networks import Network
+
+_FLAGS = {"permanent": False, "temporary": True}
+
+
+class ListError(ValueError):
+    """A line of a list cannot be read; the message names file and line."""
+
+
+class Match(NamedTuple):
+    """The entry that an address was found under."""
+
+    network: str
+    file: str
+    line: int
+    temporary: bool
+
+    def __str__(self) -> str:
+        """The entry and where it is written, for people."""
+        return f"{self.network} ({self.file}:{self.line})"
+
+
+class AddressList:
+    """The entries of one list, of any number of files."""
+
+    def __init__(self) -> None:
+        """Start with no entry."""
+        self.entries = 0
+        self._files: list[str] = []
+        # version -> prefix length -> leading bits -> packed origin. An origin is one integer
+        # and not an object: half a million of them must fit into little memory.
+        self._tables: dict[int, dict[int, dict[int, int]]] = {4: {}, 6: {}}
+        self._search: dict[int, list[tuple[int, dict[int, int]]]] = {4: [], 6: []}
+
+    def read(self, file: str, lines: Iterable[str], *, flags: bool) -> None:
+        """Add the entries of one file.
+
+        Args:
+            file: The file's name, for messages and matches.
+            lines: Its lines; ``#`` starts a comment, blank lines are skipped.
+            flags: Whether ``permanent`` or ``temporary`` may follow an entry.
+
+        Raises:
+            ListError: A line cannot be read. The list must then be thrown away.
+        """
+        self._files.append(file)
+        number = 0
+        try:
+            for number, line in enumerate(lines, 1):
+                if entry := line.partition("#")[0].split():
+                    self._add(entry, number, flags=flags)
+        except ValueError as error:
+            msg = f"{file}:{number}: {error}"
+            raise ListError(msg) from None
+        self._search = {version: self._in_order(version) for version in self._tables}
+
+    def find(self, address: Address) -> Match | None:
+        """The narrowest entry that holds the address, if there is one."""
+        value = address.value
+        for shift, table in self._search[address.version]:
+            origin = table.get(value >> shift)
+            if origin is not None:
+                network = Network(
+                    address.version, value >> shift << shift, BITS[address.version] - shift
+                )
+                return self._match(network, origin)
+        return None
+
+    def _add(self, words: list[str], line: int, *, flags: bool) -> None:
+        temporary = False
+        if words[-1] in _FLAGS:
+            if not flags:
+                msg = f"{words[-1]!r} has no meaning on an approved list: remove the word"
+                raise ValueError(msg)
+            temporary = _FLAGS[words.pop()]
+        origin = (line << 1 | temporary) << 8 | len(self._files) - 1
+        for network in networks.parse(" ".join(words)):
+            bits = BITS[network.version]
+            table = self._tables[network.version].setdefault(network.prefix, {})
+            table.setdefault(network.value >> (bits - network.prefix), origin)
+        self.entries += 1
+
+    def _in_order(self, version: int) -> list[tuple[int, dict[int, int]]]:
+        """The tables of one IP version, longest prefix first, with the shift to reach them."""
+        tables = self._tables[version]
+        return [(BITS[version] - prefix, tables[prefix]) for prefix in sorted(tables, reverse=True)]
+
+    def _match(self, network: Network, origin: int) -> Match:
+        line, temporary = origin >> 9, bool(origin >> 8 & 1)
+        return Match(str(network), self._files[origin & 0xFF], line, temporary)

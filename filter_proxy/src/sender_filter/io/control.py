@@ -1,0 +1,111 @@
+"""The control socket: lets ``senderfilter status`` and ``check`` ask the running filter."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import msgspec
+
+from sender_filter.io.listeners import Acceptor
+from sender_filter.io.messages import Answer, Failure, Request
+
+_LONGEST_REQUEST = 4096
+_MODE = 0o660
+_MOST_CLIENTS = 16
+
+Handler = Callable[[Request], Answer]
+
+
+class ControlSocket:
+    """The socket in the file system and who is connected to it."""
+
+    def __init__(self, path: Path, handler: Handler) -> None:
+        """Take the path over, from a dead filter or from one that is going, and listen.
+
+        Raises:
+            OSError: The socket cannot be made there; the message names it.
+        """
+        self._path = path
+        self._handler = handler
+        self._clients: set[asyncio.Task[None]] = set()
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            path.unlink(missing_ok=True)
+            listener.bind(str(path))
+            path.chmod(_MODE)  # nobody can connect before listen()
+            listener.listen()
+        except OSError as error:
+            listener.close()
+            msg = f"control.socket: {path}: {error.strerror or error}"
+            raise OSError(error.errno, msg) from None
+        self._inode = path.stat().st_ino
+        self._acceptor = Acceptor(listener, self._admit)
+
+    def close(self) -> None:
+        """Stop listening; take the path away unless a successor has it."""
+        self._acceptor.close(empty_queue=False)
+        try:
+            if self._path.stat().st_ino == self._inode:
+                self._path.unlink()
+        except OSError:
+            return  # gone already
+
+    def _admit(self, connection: socket.socket, _peer: object) -> None:
+        if len(self._clients) >= _MOST_CLIENTS:
+            connection.close()
+            return
+        task = asyncio.get_running_loop().create_task(self._serve(connection))
+        self._clients.add(task)
+        task.add_done_callback(self._clients.discard)
+
+    async def _serve(self, connection: socket.socket) -> None:
+        await asyncio.get_running_loop().connect_accepted_socket(
+            lambda: _ControlClient(self._handler), connection
+        )
+
+
+class _ControlClient(asyncio.Protocol):
+    """One client of the control socket."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+        self._buffer = b""
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        for line in lines:
+            self._transport.write(msgspec.json.encode(self._answer(line)) + b"\n")
+        if len(self._buffer) > _LONGEST_REQUEST:
+            self._transport.abort()
+
+    def _answer(self, line: bytes) -> Answer:
+        try:
+            return self._handler(msgspec.json.decode(line, type=Request))
+        except (ValueError, msgspec.MsgspecError) as error:
+            return Failure(str(error))
+
+
+def ask(path: Path, request: Request) -> Answer:
+    """Ask the running filter, waiting for the answer; for the command line.
+
+    Raises:
+        OSError: No filter answers there.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(5)
+        connection.connect(os.fspath(path))
+        connection.sendall(msgspec.json.encode(request) + b"\n")
+        with connection.makefile("rb") as lines:
+            line = lines.readline()
+    if not line:
+        msg = "the filter closed the connection without an answer"
+        raise OSError(msg)
+    answer: Answer = msgspec.json.decode(line, type=Answer)
+    return answer

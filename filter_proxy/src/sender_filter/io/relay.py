@@ -1,0 +1,217 @@
+"""One client's session with Postfix: bytes there, bytes back, none altered.
+
+The only bytes of our own are the PROXY header, before everything else, and a 421 if Postfix
+goes away before it has greeted. After its greeting the client hears nobody but Postfix.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+from sender_filter.core import proxy_protocol, replies
+from sender_filter.core.records import End
+from sender_filter.core.replies import Reply
+from sender_filter.io.arrival import Arrival
+from sender_filter.io.deadlines import Deadlines
+from sender_filter.settings.endpoints import Endpoint
+
+BUFFER_BYTES = 128 * 1024
+"""How much may wait for one side before the other is no longer read."""
+
+STALL_SECONDS = 600.0
+"""How long a full buffer may stand still: RFC 5321 section 4.5.3.2 knows no longer wait."""
+
+FAREWELL_SECONDS = 60.0
+"""How long a client may stay after Postfix closed: as long as Linux's ``tcp_fin_timeout``."""
+
+
+class Side(asyncio.Protocol):
+    """One of the two connections of a session.
+
+    When the buffer towards the other side is full, reading here stops until it has emptied, so
+    a session holds a bounded number of bytes however slow one end is.
+    """
+
+    __slots__ = ("early", "eof", "lost", "other", "received", "session", "transport")
+
+    def __init__(self, session: "Session") -> None:
+        """Make a side that is not connected yet."""
+        self.session = session
+        self.other: Side
+        self.transport: asyncio.Transport | None = None
+        self.early = b""
+        self.received = 0
+        self.eof = False
+        self.lost = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Note the connection; Postfix's completes the session."""
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.set_write_buffer_limits(high=BUFFER_BYTES)
+        if self.other.transport is not None:
+            self.session.join()
+
+    def data_received(self, data: bytes) -> None:
+        """Pass bytes on; hold those of a client that talks before Postfix is there."""
+        self.received += len(data)
+        if self.other.transport is not None:
+            self.other.send(data)
+        elif self.transport is not None:
+            self.early += data
+            self.transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        """Pass a half-close on; what the other side still says is passed too."""
+        self.eof = True
+        self.session.side_closed(self)
+        return True
+
+    def pause_writing(self) -> None:
+        """This side takes no more: stop reading from the other one."""
+        if self.other.transport is not None:
+            self.other.transport.pause_reading()
+        self.session.hooks.stalls.start(self)
+
+    def resume_writing(self) -> None:
+        """This side takes bytes again."""
+        self.session.hooks.stalls.stop(self)
+        if self.other.transport is not None and not self.other.eof:
+            self.other.transport.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """The connection is gone, in order or not."""
+        self.lost = True
+        self.session.hooks.stalls.stop(self)
+        self.session.side_lost(self)
+
+    def send(self, data: bytes) -> None:
+        """Write, unless this side is on its way out."""
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(data)
+
+    def finish(self) -> None:
+        """Send a FIN after all that was written."""
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write_eof()
+
+    def close(self) -> None:
+        """Close after all that was written has gone out."""
+        if self.transport is not None:
+            self.transport.close()
+
+    def abort(self) -> None:
+        """Close now."""
+        if self.transport is not None:
+            self.transport.abort()
+
+
+class Hooks:
+    """What all sessions share: the deadlines, and who hears of their end."""
+
+    def __init__(self, ended: Callable[["Session"], None]) -> None:
+        """``ended`` is called once for each session, when both its connections are gone."""
+        self.ended = ended
+        self.stalls = Deadlines[Side](STALL_SECONDS, lambda side: side.session.cut("stalled"))
+        self.farewells = Deadlines[Session](FAREWELL_SECONDS, Session.end_farewell)
+
+
+class Session:
+    """The two connections of one relayed client and what became of them.
+
+    Attributes:
+        arrival: Who came and when.
+        end: What ended it, once it has.
+        over: Whether its end was reported.
+        reply: What the filter itself told the client, if it had to.
+    """
+
+    __slots__ = ("_header", "arrival", "client", "end", "hooks", "over", "reply", "upstream")
+
+    def __init__(self, arrival: Arrival, local: Endpoint, hooks: Hooks) -> None:
+        """Make a session for a client that has arrived at our address ``local``."""
+        self.arrival = arrival
+        self.hooks = hooks
+        self._header = proxy_protocol.header(*arrival.client, *local)
+        self.end: End | None = None
+        self.over = False
+        self.reply: Reply | None = None
+        self.client, self.upstream = Side(self), Side(self)
+        self.client.other, self.upstream.other = self.upstream, self.client
+
+    def join(self) -> None:
+        """Postfix is there: announce the client, then let go what it has sent already.
+
+        The header is a write of its own on an empty socket, so it travels as one segment, which
+        is what Postfix wants (it peeks once).
+        """
+        if self.client.lost:
+            self.upstream.abort()
+            return
+        self.upstream.send(self._header)
+        client = self.client
+        if client.early:
+            self.upstream.send(client.early)
+            client.early = b""
+        if client.eof:
+            self.upstream.finish()
+        elif client.transport is not None:
+            client.transport.resume_reading()
+
+    def side_closed(self, side: Side) -> None:
+        """One side has sent all it will ever send."""
+        if side is self.upstream:
+            self._set_end("upstream_closed")
+            self._apologise()
+            self.hooks.farewells.start(self)
+        else:
+            self._set_end("client_closed")
+        side.other.finish()
+        if side.other.eof:
+            self.client.close()
+            self.upstream.close()
+
+    def side_lost(self, side: Side) -> None:
+        """One connection is gone; the other one follows."""
+        if side is self.upstream:
+            self._set_end("upstream_lost")
+            self._apologise()
+            self.client.close()
+        else:
+            self._set_end("client_lost")
+            self.upstream.abort()
+        if side.other.lost or side.other.transport is None:
+            self.hooks.farewells.stop(self)
+            self._over()
+
+    def cut(self, why: End) -> None:
+        """End the session from our side."""
+        self._set_end(why)
+        self.client.abort()
+        self.upstream.abort()
+
+    def end_farewell(self) -> None:
+        """Postfix closed a while ago: close, unless the client still takes its last bytes."""
+        transport = self.client.transport
+        if transport is not None and transport.get_write_buffer_size():
+            self.hooks.farewells.start(self)
+        else:
+            self.client.abort()
+
+    def _over(self) -> None:
+        """Report the end, once: a client may have left while Postfix was being connected."""
+        if not self.over:
+            self.over = True
+            self.hooks.ended(self)
+
+    def _set_end(self, end: End) -> None:
+        """Keep the first cause; what follows from it is no news."""
+        if self.end is None:
+            self.end = end
+
+    def _apologise(self) -> None:
+        """Postfix left without a word: then, and only then, the 421 is ours to say."""
+        transport = self.client.transport
+        silent = self.reply is None and not self.upstream.received
+        if silent and transport is not None and not transport.is_closing():
+            self.reply = replies.upstream_away()
+            transport.write(self.reply.line())

@@ -1,0 +1,1 @@
+"""The configuration file and the lists it names: checked, loaded, explained."""

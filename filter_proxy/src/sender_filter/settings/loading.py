@@ -1,0 +1,81 @@
+"""Everything a worker needs to judge clients, loaded and checked in one go.
+
+The same call serves the start, a reload, ``check-config`` and ``check``: what one of them
+accepts, all do.
+"""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from sender_filter.core.lists import AddressList, ListError
+from sender_filter.core.policy import Policy
+from sender_filter.settings import reading
+from sender_filter.settings.reading import ConfigError
+from sender_filter.settings.schema import Config
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A checked configuration with its lists.
+
+    Attributes:
+        path: The file it came from.
+        config: What the file says.
+        policy: The lists it names.
+        loaded: When it was loaded, seconds since the epoch.
+        load_seconds: How long that took.
+    """
+
+    path: Path
+    config: Config
+    policy: Policy
+    loaded: float
+    load_seconds: float
+
+
+def default_path() -> Path:
+    """Where the configuration is, unless an option says otherwise.
+
+    A second filter on one host gets its place from SENDER_FILTER_CONFIG.
+    """
+    return Path(os.environ.get("SENDER_FILTER_CONFIG", "/etc/sender-filter/config.toml"))
+
+
+def load(path: Path) -> Settings:
+    """Read the configuration and its lists.
+
+    Raises:
+        ConfigError: Anything in them is wrong; nothing is half loaded.
+    """
+    loaded, start = time.time(), time.perf_counter()
+    config = reading.read(path)
+    policy = Policy(
+        approved=_read_list(path, "lists.approved", config.lists.approved, flags=False),
+        blocked=_read_list(path, "lists.blocked", config.lists.blocked, flags=True),
+    )
+    return Settings(path, config, policy, loaded, time.perf_counter() - start)
+
+
+def summary(settings: Settings) -> str:
+    """What was loaded, in a few words."""
+    blocked, approved = settings.policy.blocked.entries, settings.policy.approved.entries
+    return f"{blocked} blocked and {approved} approved entries"
+
+
+def _read_list(config: Path, key: str, files: list[str], *, flags: bool) -> AddressList:
+    entries = AddressList()
+    for name in files:
+        file = config.parent / name
+        try:
+            # A comment in another encoding is no reason to refuse a list; an entry is ASCII.
+            with file.open(encoding="utf-8-sig", errors="replace") as lines:
+                entries.read(str(file), lines, flags=flags)
+        except OSError as error:
+            cure = "create it (it may be empty) or take it out of the key"
+            msg = f"{config}: {key}: {file}: {error.strerror}; {cure}"
+            raise ConfigError(msg) from None
+        except ListError as error:
+            raise ConfigError(str(error)) from None
+    return entries

@@ -1,0 +1,110 @@
+"""From the text of ``config.toml`` to a checked ``Config``, or to an error that helps."""
+
+import difflib
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sender_filter.settings import endpoints
+from sender_filter.settings.schema import Config
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message names file, key and cure."""
+
+
+def read(path: Path) -> Config:
+    """Read and check the file.
+
+    Raises:
+        ConfigError: The file cannot be read, or something in it is wrong.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        msg = f"{path}: cannot be read: {error.strerror}"
+        raise ConfigError(msg) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        msg = f"{path}: is not TOML: {error}"
+        raise ConfigError(msg) from None
+    for problem in _unknown_keys(document, Config, ""):
+        msg = f"{path}: {problem}"
+        raise ConfigError(msg)
+    try:
+        config = msgspec.convert(document, Config)
+    except msgspec.ValidationError as error:
+        msg = f"{path}: {_in_our_words(str(error))}"
+        raise ConfigError(msg) from None
+    _check_values(path, config)
+    return config
+
+
+def _unknown_keys(table: Mapping[str, Any], schema: type, prefix: str) -> Iterator[str]:
+    """One problem for each key that the schema does not know."""
+    known = {field.name: field.type for field in msgspec.structs.fields(schema)}
+    for key, value in table.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1) or sorted(known)
+            yield f"{prefix}{key}: unknown key; did you mean {' or '.join(near)}?"
+        elif isinstance(value, dict) and _is_section(known[key]):
+            yield from _unknown_keys(value, known[key], f"{prefix}{key}.")
+
+
+def _is_section(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def _in_our_words(message: str) -> str:
+    """Turn ``Expected `int`, got `str` - at `$.limits.sessions``` around: key first."""
+    problem, _, place = message.rpartition(" - at `$.")
+    return f"{place.rstrip('`')}: {problem.replace('`', '')}"
+
+
+def _check_values(path: Path, config: Config) -> None:
+    """Check what types cannot say.
+
+    Raises:
+        ConfigError: A value cannot be used.
+    """
+    for address in config.listen.addresses:
+        _check(path, "listen.addresses", endpoints.parse, address)
+    _check(path, "upstream.address", endpoints.parse, config.upstream.address)
+    _check(path, "control.socket", _absolute, config.control.socket)
+    _check(path, "log.directory", _absolute, config.log.directory)
+    for file in config.lists.blocked:
+        _check(path, "lists.blocked", _file_name, file)
+    for file in config.lists.approved:
+        _check(path, "lists.approved", _file_name, file)
+
+
+def _check(path: Path, key: str, parse: Callable[[str], object], value: str) -> None:
+    try:
+        parse(value)
+    except ValueError as error:
+        msg = f"{path}: {key}: {error}"
+        raise ConfigError(msg) from None
+
+
+def _file_name(text: str) -> None:
+    """A list may be named relative to the configuration file.
+
+    Raises:
+        ValueError: No file can have this name.
+    """
+    if not text or "\0" in text:
+        msg = f"{text!r} is not the name of a file"
+        raise ValueError(msg)
+
+
+def _absolute(text: str) -> None:
+    """A path must not depend on where the filter was started.
+
+    Raises:
+        ValueError: It does.
+    """
+    if not Path(text).is_absolute() or "\0" in text:
+        msg = f"{text!r} is not an absolute path"
+        raise ValueError(msg)

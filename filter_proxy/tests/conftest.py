@@ -1,0 +1,29 @@
+"""Fixtures. Tests of the shell are coroutines; each runs in a loop of its own, for so long."""
+
+import asyncio
+import inspect
+import signal
+
+import pytest
+from harness import Filter
+
+TEST_SECONDS = 30
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), TEST_SECONDS))
+    return True
+
+
+@pytest.fixture
+def proxy(tmp_path):
+    made = Filter(tmp_path)
+    yield made
+    if made.process is not None and made.process.poll() is None:
+        made.signal(signal.SIGKILL)
+        made.process.wait()

@@ -1,0 +1,144 @@
+"""A running filter and a back end for it, on loopback."""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from proxy_header import header_length, read_header
+
+COMMAND = Path(sys.executable).with_name("senderfilter")
+
+
+class Backend:
+    """Stands where Postfix stands: reads the PROXY header, then speaks (a little) SMTP."""
+
+    def __init__(self, talk=None):
+        self.headers = []
+        self.talk = talk or smtp
+        self.server = None
+        self.port = 0
+
+    async def start(self):
+        self.server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self.server.sockets[0].getsockname()[1]
+        return self
+
+    def stop(self):
+        self.server.close()
+
+    async def _serve(self, reader, writer):
+        try:
+            start = await reader.readexactly(16)
+            rest = await reader.readexactly(header_length(start) - 16)
+            self.headers.append(read_header(start + rest))
+            await self.talk(reader, writer)
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+
+async def smtp(reader, writer):
+    writer.write(b"220 backend\r\n")
+    while line := await reader.readline():
+        if line.strip().upper() == b"QUIT":
+            writer.write(b"221 bye\r\n")
+            return
+        writer.write(b"250 " + line)
+
+
+class Filter:
+    """The command ``senderfilter`` with a configuration and, once started, a process."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.config = directory / "config.toml"
+        self.records = directory / "records"
+        self.records.mkdir()
+        self.stderr = directory / "stderr"
+        self.lists = {"blocked": directory / "blocked", "approved": directory / "approved"}
+        self.process = None
+        self.told = []
+        self.write_lists()
+
+    def write_lists(self, blocked="", approved=""):
+        self.lists["blocked"].write_text(blocked)
+        self.lists["approved"].write_text(approved)
+
+    def configure(self, backend_port, *, listen='"127.0.0.1:0"', more=""):
+        self.config.write_text(
+            f"[listen]\naddresses = [{listen}]\n"
+            f'[upstream]\naddress = "127.0.0.1:{backend_port}"\nconnect_seconds = 2\n'
+            f'[lists]\nblocked = ["{self.lists["blocked"]}"]\n'
+            f'approved = ["{self.lists["approved"]}"]\n'
+            f'[control]\nsocket = "{self.directory / "control"}"\n'
+            f'[log]\ndirectory = "{self.records}"\n{more}'
+        )
+
+    async def start(self, *, environ=None, launcher=(), pass_fds=()):
+        """Start it, by way of a launcher or not, and wait until it says READY."""
+        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        address = self.directory / "notify"
+        address.unlink(missing_ok=True)
+        self.notify.bind(str(address))
+        with self.stderr.open("ab") as stderr:
+            self.process = subprocess.Popen(
+                [*launcher, COMMAND, "serve", "--config", self.config],
+                env=os.environ | {"NOTIFY_SOCKET": str(address)} | (environ or {}),
+                stderr=stderr,
+                pass_fds=pass_fds,
+            )
+        await self.hears("READY=1")
+        return self
+
+    async def hears(self, text):
+        """Wait for a notification and return it."""
+        while True:
+            message = (await asyncio.get_running_loop().sock_recv(self.notify, 4096)).decode()
+            self.told.append(message)
+            if text in message:
+                return message
+
+    def run(self, *arguments, check=True):
+        done = subprocess.run(
+            [COMMAND, *arguments],
+            env=os.environ | {"SENDER_FILTER_CONFIG": str(self.config)},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert not check or done.returncode == 0, done.stderr
+        return done
+
+    async def ask(self, *arguments):
+        done = await asyncio.to_thread(self.run, *arguments, "--json")
+        return json.loads(done.stdout)
+
+    async def status(self):
+        return await self.ask("status")
+
+    async def ports(self):
+        status = await self.status()
+        return [int(name.rpartition(":")[2]) for name in status["listeners"]]
+
+    async def connect(self, host="127.0.0.1", **options):
+        [port, *_] = await self.ports()
+        return await asyncio.open_connection(host, port, **options)
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    async def stopped(self):
+        return await asyncio.to_thread(self.process.wait, 20)
+
+    async def written(self, count):
+        """Wait for so many records and return them."""
+        while True:
+            files = sorted(self.records.glob("*.jsonl"))
+            lines = [line for file in files for line in file.read_text().splitlines()]
+            if len(lines) >= count:
+                assert len(lines) == count
+                return [json.loads(line) for line in lines]
+            await asyncio.sleep(0.02)

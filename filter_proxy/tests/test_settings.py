@@ -1,0 +1,91 @@
+"""Configuration: defaults, and errors that name file, key and cure."""
+
+import pytest
+
+from sender_filter.settings import endpoints, loading, reading
+from sender_filter.settings.reading import ConfigError
+from sender_filter.settings.schema import Config
+
+
+def read(tmp_path, text):
+    path = tmp_path / "config.toml"
+    path.write_text(text, encoding="utf-8")
+    return reading.read(path)
+
+
+def test_an_empty_file_gives_the_defaults(tmp_path):
+    config = read(tmp_path, "")
+    assert config == Config()
+    assert config.listen.addresses == ["0.0.0.0:25", "[::]:25"]
+    assert config.upstream.address == "127.0.0.1:2500"
+    assert (config.limits.sessions, config.limits.drain_seconds, config.log.days) == (4000, 60, 14)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[listen]\nadresses = []", r"listen.adresses: unknown key; did you mean addresses\?"),
+        ("[limit]\nsessions = 1", r"limit: unknown key; did you mean limits\?"),
+        ("[log]\nzzz = 1", r"log.zzz: unknown key; did you mean days or directory\?"),
+        ("[limits]\nsessions = '4'", r"limits.sessions: Expected int, got str"),
+        ("[limits]\nsessions = 0", r"limits.sessions: Expected int >= 1"),
+        ("[limits.sessions]\na = 1", r"limits.sessions: Expected int, got object"),
+        ("listen = 5", r"listen: Expected object, got int"),
+        ("[listen]\naddresses = [5]", r"listen.addresses\[0\]: Expected str, got int"),
+        ("[listen]\naddresses = ['25']", r"listen.addresses: '25' is not address:port"),
+        ("[upstream]\naddress = 'localhost:2500'", r"upstream.address: 'localhost' is not an IP"),
+        ("[lists]\nblocked = ['']", r"lists.blocked: '' is not the name of a file"),
+        ("[log]\ndirectory = 'log'", r"log.directory: 'log' is not an absolute path"),
+        ("[log]\ndays = 0", r"log.days: Expected int >= 1"),
+        ("[limits", "is not TOML"),
+    ],
+)
+def test_errors_name_file_and_key_and_cure(tmp_path, text, message):
+    with pytest.raises(ConfigError, match=rf"config.toml: {message}"):
+        read(tmp_path, text)
+
+
+def test_a_file_that_is_not_there_or_not_text(tmp_path):
+    with pytest.raises(ConfigError, match="No such file"):
+        reading.read(tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="is not TOML"):
+        reading.read(tmp_path / "bad.toml")
+
+
+def test_lists_are_loaded_with_it_or_named_in_the_error(tmp_path):
+    blocked, approved = tmp_path / "b", tmp_path / "a"
+    path = tmp_path / "config.toml"
+    path.write_text(f"[lists]\nblocked = ['{blocked}']\napproved = ['{approved}']\n")
+    approved.write_text("")
+    with pytest.raises(ConfigError, match=rf"lists.blocked: {blocked}: No such file.*create it"):
+        loading.load(path)
+    blocked.write_bytes(b"\xef\xbb\xbf192.0.2.1 # caf\xe9\n")
+    assert loading.load(path).policy.blocked.entries == 1
+    blocked.write_text("192.0.2.1\nnonsense\n")
+    with pytest.raises(ConfigError, match=rf"{blocked}:2: 'nonsense' is not an IP address"):
+        loading.load(path)
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1:25", "[::1]:2500", "[::]:0"])
+def test_endpoints_read_and_print_the_same(text):
+    assert str(endpoints.parse(text)) == text
+
+
+@pytest.mark.parametrize("text", ["::1:25", "[127.0.0.1]:25", "127.0.0.1:65536", "25", "a:b"])
+def test_what_is_no_endpoint(text):
+    with pytest.raises(ValueError, match=r"is not|in brackets"):
+        endpoints.parse(text)
+
+
+def test_a_relative_list_lies_beside_the_configuration(tmp_path, monkeypatch):
+    staged = tmp_path / "staged"
+    staged.mkdir()
+    (staged / "blocked.list").write_text("192.0.2.1\n")
+    path = staged / "config.toml"
+    path.write_text("[lists]\nblocked = ['blocked.list']\napproved = []\n")
+    monkeypatch.chdir("/")  # where the filter was started must not matter
+    assert loading.load(path).policy.blocked.entries == 1
+    (staged / "blocked.list").write_text("nonsense\n")
+    with pytest.raises(ConfigError, match=rf"{staged}/blocked.list:1: "):
+        loading.load(path)
