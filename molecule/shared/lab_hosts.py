@@ -6,11 +6,15 @@ import json
 import os
 import re
 import subprocess
+import tarfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import Message
+from io import BytesIO
 from pathlib import Path
+from typing import TypeVar
 
 import testinfra
 from testinfra.host import Host
@@ -18,6 +22,7 @@ from testinfra.host import Host
 ROOT = Path(__file__).parents[2]
 LAB = os.environ["SENDER_FILTER_LAB"]
 STORE = "/var/mail/store/new"
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,17 @@ class LabHost:
         """What a program has logged (its syslog name)."""
         return self.run(f"journalctl --quiet --no-pager --output=cat --identifier={identifier}")
 
+    def log_line(self, identifier: str, text: str) -> str:
+        """The first line that a program has logged with this text in it, once there is one."""
+        return eventually(
+            lambda: next((row for row in self.log(identifier).splitlines() if text in row), None),
+            f"{self.name}: {identifier} logs {text!r}",
+        )
+
+    def address_in(self, family: int) -> str:
+        """The host's address in IP version 4 or 6."""
+        return self.address if family == 4 else self.address6
+
 
 class Client(LabHost):
     """The client host: it has several source addresses."""
@@ -102,6 +118,26 @@ class MailStore(LabHost):
         names = self.run(f"ls {STORE} 2>/dev/null || true").split()
         return [message_from_bytes(self.read(f"{STORE}/{name}")) for name in names]
 
+    def stored(self, text: str) -> list[bytes]:
+        """Each message that has this text in it, as it lies on the disk."""
+        program = f"grep -rlF -- '{text}' {STORE} | tar --create --file=- --files-from=- 2>/dev/null"
+        archive = subprocess.run(
+            ["podman", "exec", self.host.backend.name, "sh", "-c", program],
+            check=True,
+            capture_output=True,
+        ).stdout
+        with tarfile.open(fileobj=BytesIO(archive)) as files:
+            return [file.read() for each in files if (file := files.extractfile(each))]
+
+    def wait_for_stored(self, text: str, seconds: float = 60, count: int = 1) -> list[bytes]:
+        """The same, once there are `count` of them."""
+        what = f"{count} messages with {text} arrive"
+        eventually(lambda: self._count(text) >= count, what, seconds)
+        return self.stored(text)
+
+    def _count(self, text: str) -> int:
+        return int(self.run(f"grep -rlF -- '{text}' {STORE} | wc -l"))
+
     def wait_for(self, subject: str, seconds: float = 60, count: int = 1) -> list[Message]:
         """The messages with this subject, once there are `count` of them."""
         deadline = time.monotonic() + seconds
@@ -112,6 +148,15 @@ class MailStore(LabHost):
                 break
             time.sleep(0.3)
         return [message_from_bytes(self.read(name)) for name in found.split()]
+
+
+def eventually(probe: Callable[[], Found | None], what: str, seconds: float = 30) -> Found:
+    """What the probe finds, as soon as it finds anything; it fails when the time is up."""
+    deadline = time.monotonic() + seconds
+    while not (found := probe()):
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        time.sleep(0.1)
+    return found
 
 
 def _owner(row: str) -> Owner:

@@ -19,7 +19,7 @@ bare_image() { echo "$IMAGES/bare:$1-$(digest scripts/lib/images.sh)"; }
 peer_image() { echo "$IMAGES/peer:$1-$(digest scripts/lib/images.sh scripts/lib/peer.sh)"; }
 gateway_image() {
   echo "$IMAGES/gateway:$1-$(digest scripts/lib/images.sh roles/postfix_gateway roles/scan_service \
-    roles/mail_topology library module_utils playbooks/install_gateway.yml inventories/lab)"
+    playbooks/install_gateway.yml inventories/lab)"
 }
 
 ensure_images() { # RELEASE KIND…

@@ -28,6 +28,8 @@ def test_verify_agrees(gateway: LabHost) -> None:
 
 
 def test_verify_sees_a_difference(gateway: LabHost) -> None:
-    result = play("verify_topology.yml", "--limit", gateway.name, "--extra-vars", "mail_topology=edge")
+    result = play(
+        "verify_topology.yml", "--limit", gateway.name, "--extra-vars", "mail_topology=edge"
+    )
     assert result.returncode != 0
     assert "port 25 belongs to postfix; it should be sender filter" in result.stdout

@@ -1,0 +1,205 @@
+"""Each failure ends in an error that names the cure, and in a host as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+from lab_hosts import LabHost, play
+
+ENABLE, DISABLE = "enable_sender_filter.yml", "disable_sender_filter.yml"
+MASTER_CF = "/etc/postfix/master.cf"
+DROP_IN = "/etc/systemd/system/sender-filter.service.d"
+
+
+@dataclass(frozen=True)
+class State:
+    """What must be the same after a failed change."""
+
+    owners: dict[int, list[frozenset[str]]]
+    files: dict[str, bytes]
+    units: str
+
+
+def state(host: LabHost) -> State:
+    return State(
+        owners={port: [one.processes for one in host.listeners(port)] for port in (25, 2500)},
+        files={name: host.read(f"/etc/postfix/{name}") for name in ("main.cf", "master.cf")},
+        units=host.run(
+            "systemctl show --property=ActiveState,UnitFileState"
+            " sender-filter.socket sender-filter.service postfix.service"
+        ).replace("UnitFileState=\n", "UnitFileState=disabled\n"),
+    )
+
+
+def greets(host: LabHost) -> bool:
+    """Whether Postfix answers on port 25, in each family."""
+    program = """
+import socket
+for address in ("127.0.0.1", "::1"):
+    with socket.create_connection((address, 25), timeout=20) as connection:
+        assert connection.recv(512).startswith(b"220"), address
+"""
+    host.python(program)
+    return True
+
+
+def must_fail(playbook: str, host: LabHost, *arguments: str) -> str:
+    """The output of a play that has to fail; the host is as it was, and takes mail."""
+    before = state(host)
+    result = play(playbook, "--limit", host.name, *arguments)
+    assert result.returncode != 0, result.stdout
+    after = state(host)
+    assert after == before
+    return " ".join(result.stdout.split())
+
+
+@contextmanager
+def listener(host: LabHost, port: int) -> Iterator[None]:
+    """A foreign program on a port, beside whoever is there: root's SO_REUSEPORT allows it."""
+    program = (
+        "import socket,time; s=socket.socket(); "
+        "s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1); "
+        f"s.bind(('0.0.0.0', {port})); s.listen(); time.sleep(600)"
+    )
+    host.run(f'systemd-run --quiet --unit=foreign-{port} python3 -c "{program}"')
+    try:
+        host.run(
+            f"timeout 10 sh -c 'until ss -Hltnp \"sport = :{port}\" | grep python3; do sleep 0.1; done'"
+        )
+        yield
+    finally:
+        host.run(f"systemctl stop foreign-{port}")
+
+
+@pytest.fixture(autouse=True)
+def direct_before_and_after(gateway: LabHost) -> Iterator[None]:
+    yield
+    result = play(DISABLE, "--limit", gateway.name)
+    assert result.returncode == 0, result.stdout
+    assert greets(gateway)
+
+
+@pytest.mark.parametrize("port", [25, 2500])
+def test_a_foreign_program_on_a_port_is_named(gateway: LabHost, port: int) -> None:
+    with listener(gateway, port):
+        output = must_fail(ENABLE, gateway)
+    assert f"port {port} belongs to python3 (pid " in output
+    assert f"foreign-{port}.service" in output
+    assert "nothing was changed" in output
+
+
+def test_a_foreign_program_alone_on_port_25(gateway: LabHost) -> None:
+    gateway.run("systemctl stop postfix")
+    try:
+        with listener(gateway, 25):
+            output = must_fail(ENABLE, gateway)
+    finally:
+        gateway.run("systemctl start postfix")
+    assert "port 25 belongs to python3" in output
+    assert "Postfix is not running" in output
+
+
+def test_verify_counts_two_owners_of_port_25(gateway: LabHost) -> None:
+    with listener(gateway, 25):
+        result = play("verify_topology.yml", "--limit", gateway.name)
+    assert result.returncode != 0
+    assert "port 25 has 2 owners" in " ".join(result.stdout.split())
+
+
+@contextmanager
+def changed_master_cf(host: LabHost, old: bytes, new: bytes) -> Iterator[None]:
+    original = host.read(MASTER_CF)
+    assert old in original
+    host.write(MASTER_CF, original.replace(old, new, 1))
+    try:
+        yield
+    finally:
+        host.write(MASTER_CF, original)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (b"\npickup    unix  n", b"\npickup    unixx n", "unixx"),
+        (
+            b"\nretry     unix  -       -       y       -       -       error\n",
+            b"\nretry unix -\n",
+            "retry",
+        ),
+        (
+            b"\npickup    unix  n       -       y       60      1       pickup",
+            b"\npickup    unix  n       -       y       60      1       no-such-daemon",
+            "no-such-daemon",
+        ),
+    ],
+    ids=["unknown type", "too few fields", "unknown command"],
+)
+def test_a_broken_master_cf_is_not_touched(
+    gateway: LabHost, old: bytes, new: bytes, message: str
+) -> None:
+    with changed_master_cf(gateway, old, new):
+        output = must_fail(ENABLE, gateway)
+    assert MASTER_CF in output
+    assert message in output
+
+
+def test_an_entry_for_one_address_alone_is_not_guessed_at(gateway: LabHost) -> None:
+    smtp = b"\nsmtp      inet  n"
+    with changed_master_cf(gateway, smtp, b"\n127.0.0.1:smtp inet n"):
+        output = must_fail(ENABLE, gateway)
+    assert "listens on one address alone" in output
+
+
+def test_without_its_line_for_2500_a_host_in_edge_is_not_made_worse(gateway: LabHost) -> None:
+    assert play(ENABLE, "--limit", gateway.name).returncode == 0
+    moved = gateway.read(MASTER_CF)
+    first = moved.index(b"\n127.0.0.1:2500 inet")
+    end = moved.index(b"\n#", first)
+    gateway.write(MASTER_CF, moved[:first] + moved[end:])
+    gateway.run("postfix reload")
+    gateway.run(
+        "timeout 10 sh -c 'while ss -Hltn \"sport = :2500\" | grep 2500; do sleep 0.1; done'"
+    )
+    try:
+        output = must_fail(ENABLE, gateway)
+        assert "has neither an `smtp inet` entry nor one for port 2500" in output
+        assert "it is commented out at line" in output
+        verified = play("verify_topology.yml", "--limit", gateway.name)
+        assert verified.returncode != 0
+        assert "nobody listens on port 2500" in " ".join(verified.stdout.split())
+    finally:
+        gateway.write(MASTER_CF, moved)
+        gateway.run("postfix reload")
+
+
+def test_a_filter_that_cannot_start_leaves_the_port_to_postfix(gateway: LabHost) -> None:
+    gateway.run(f"mkdir -p {DROP_IN}")
+    gateway.write(f"{DROP_IN}/broken.conf", b"[Service]\nExecStartPre=/bin/false\n")
+    gateway.run("systemctl daemon-reload")
+    try:
+        output = must_fail(ENABLE, gateway)
+    finally:
+        gateway.run(f"rm -r {DROP_IN}; systemctl daemon-reload; systemctl reset-failed")
+    assert "step 'start the sender filter' failed" in output
+    assert "The host is as it was before (direct), proven" in output
+    assert greets(gateway)
+
+
+def test_an_entry_that_is_no_address_is_named(gateway: LabHost) -> None:
+    variables = '{"sender_filter_blocked": ["192.0.2.1", "192.0.2.300"]}'
+    output = must_fail(ENABLE, gateway, "--extra-vars", variables)
+    assert "blocked.list:3" in output
+    assert "192.0.2.300" in output
+    assert "nothing was written" in output
+
+
+def test_a_second_play_at_once_waits_for_the_first(gateway: LabHost) -> None:
+    assert play(ENABLE, "--limit", gateway.name).returncode == 0
+    lock = gateway.run("ls /run/lock/ | grep -i -e postfix -e sender | head -1").strip()
+    gateway.run(f"systemd-run --quiet --unit=holder flock /run/lock/{lock} sleep 4")
+    result = play(DISABLE, "--limit", gateway.name)
+    assert result.returncode == 0, result.stdout
+    assert "direct" in result.stdout

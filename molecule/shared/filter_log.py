@@ -1,0 +1,34 @@
+"""The records of the sender filter on a gateway."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from lab_hosts import LabHost, eventually
+
+Record = dict[str, Any]
+
+
+def records(gateway: LabHost, address: str, port: int) -> list[Record]:
+    """What the filter has recorded about one connection of a client."""
+    lines = gateway.run(f"senderfilter log --json --ip {address}").splitlines()
+    return [record for record in map(json.loads, lines) if record["port"] == port]
+
+
+def decision_on(gateway: LabHost, address: str, port: int) -> Record:
+    """The decision about a connection; there must be exactly one."""
+    return _the_record(gateway, address, port, "decision")
+
+
+def end_of(gateway: LabHost, address: str, port: int) -> Record:
+    """How a relayed session ended."""
+    return _the_record(gateway, address, port, "session")
+
+
+def _the_record(gateway: LabHost, address: str, port: int, event: str) -> Record:
+    def find() -> list[Record]:
+        return [each for each in records(gateway, address, port) if each["event"] == event]
+
+    (found,) = eventually(find, f"{gateway.name} records the {event} of {address} port {port}")
+    return found
