@@ -34,8 +34,8 @@ options:
         type: str
         default: "0644"
   checks:
-    description: Commands, each a list of words. C(%s) in a word becomes the staging folder, in which
-      the files lie side by side under their base names.
+    description: Commands, each a list of words. C(%s) in a word becomes the staging folder, in
+      which the files lie side by side under their base names.
     type: list
     elements: list
     default: []

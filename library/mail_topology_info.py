@@ -134,8 +134,8 @@ def main() -> None:
     topology = params["topology"] or record.declared()
     if topology is None:
         module.fail_json(
-            msg=f"no topology is declared: set mail_topology in the inventory, or bring the host into "
-            f"one by a play (there is no {record.FILE})"
+            msg="no topology is declared: set mail_topology in the inventory, or bring the host "
+            f"into one by a play (there is no {record.FILE})"
         )
     module.exit_json(
         changed=False,

@@ -1,0 +1,1 @@
+"""What the modules share: importable and testable without Ansible."""

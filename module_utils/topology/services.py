@@ -59,6 +59,7 @@ def stop_filter() -> None:
     """Stop the filter now and at each boot; returns when its sessions have ended."""
     systemctl("disable", "--quiet", SOCKET_UNIT)
     systemctl("stop", SOCKET_UNIT, SERVICE_UNIT)
+    run(["systemctl", "reset-failed", SOCKET_UNIT, SERVICE_UNIT])
 
 
 def systemctl(*arguments: str) -> None:

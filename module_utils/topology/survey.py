@@ -6,6 +6,7 @@ import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..postfix.checks import Severity, master_problems
 from ..postfix.master_cf import MasterDocument
 from . import model
 from .sockets import PROC, Listener, listeners
@@ -125,6 +126,7 @@ def take(config_dir: Path, ports: model.Ports) -> Survey:
 def _postfix(config_dir: Path) -> PostfixState:
     try:
         master_cf = (config_dir / "master.cf").read_bytes()
+        _refuse_broken(config_dir / "master.cf", master_cf)
         result = run(["postconf", "-c", str(config_dir), "-xh", *PARAMETERS])
     except FileNotFoundError as error:
         msg = f"Postfix is not there ({error}): run playbooks/install_gateway.yml first"
@@ -138,6 +140,14 @@ def _postfix(config_dir: Path) -> PostfixState:
         Path(parameters["queue_directory"]) / parameters["process_id_directory"] / "master.pid"
     )
     return PostfixState(config_dir, parameters, master_cf, pid_file, master_pid(pid_file))
+
+
+def _refuse_broken(file: Path, data: bytes) -> None:
+    problems = master_problems(MasterDocument.parse(data))
+    fatal = [f"{file}:{one.line}: {one.text}" for one in problems if one.severity is Severity.STOPS]
+    if fatal:
+        msg = f"Postfix would not start with this file, mend it first: {'; '.join(fatal)}"
+        raise SurveyError(msg)
 
 
 def master_pid(pid_file: Path, proc: Path = PROC) -> int | None:

@@ -120,7 +120,9 @@ class MailStore(LabHost):
 
     def stored(self, text: str) -> list[bytes]:
         """Each message that has this text in it, as it lies on the disk."""
-        program = f"grep -rlF -- '{text}' {STORE} | tar --create --file=- --files-from=- 2>/dev/null"
+        program = (
+            f"grep -rlF -- '{text}' {STORE} | tar --create --file=- --files-from=- 2>/dev/null"
+        )
         archive = subprocess.run(
             ["podman", "exec", self.host.backend.name, "sh", "-c", program],
             check=True,

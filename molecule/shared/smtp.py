@@ -28,8 +28,7 @@ class Session:
 
     def __init__(self, host: LabHost, target: str, *, port: int = 25, source: str = "") -> None:
         self._process = subprocess.Popen(
-            ["podman", "exec", "--interactive", host.host.backend.name]
-            + ["python3", "-c", REMOTE, target, str(port), source],
+            [*exec_on(host), "python3", "-c", REMOTE, target, str(port), source],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -53,7 +52,8 @@ class Session:
 
     def close(self) -> None:
         """Close the connection, in whatever state it is."""
-        self._process.communicate(timeout=30)
+        if self._process.returncode is None:
+            self._process.communicate(timeout=30)
 
     def send(self, data: bytes) -> None:
         """Send bytes as they are, in one write."""
@@ -111,8 +111,14 @@ class Session:
         self.hello()
         self.envelope()
         queued = self.content(message)
-        self.must("221", "QUIT")
+        self.quit()
         return queued
+
+    def quit(self) -> None:
+        """Take leave, and close after the other end has."""
+        self.must("221", "QUIT")
+        assert self.reply() == ""
+        self.close()
 
     def _ask(self, *request: str) -> Any:
         assert self._process.stdin is not None
@@ -128,6 +134,11 @@ class Session:
         if "error" in answer:
             raise ConnectionError(answer["error"])
         return answer["answer"]
+
+
+def exec_on(host: LabHost) -> list[str]:
+    """What starts a program on a host, with our stdin and stdout."""
+    return ["podman", "exec", "--interactive", host.host.backend.name]
 
 
 def unique() -> str:

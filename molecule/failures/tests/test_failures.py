@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
-from lab_hosts import LabHost, play
+from lab_hosts import LabHost, Owner, play
 
 ENABLE, DISABLE = "enable_sender_filter.yml", "disable_sender_filter.yml"
 MASTER_CF = "/etc/postfix/master.cf"
@@ -23,14 +23,22 @@ class State:
     units: str
 
 
+def owner(listener: Owner) -> frozenset[str]:
+    # smtpd processes come and go with the connections; they share master's socket.
+    return listener.processes - {"smtpd"}
+
+
 def state(host: LabHost) -> State:
     return State(
-        owners={port: [one.processes for one in host.listeners(port)] for port in (25, 2500)},
+        owners={port: [owner(one) for one in host.listeners(port)] for port in (25, 2500)},
         files={name: host.read(f"/etc/postfix/{name}") for name in ("main.cf", "master.cf")},
         units=host.run(
             "systemctl show --property=ActiveState,UnitFileState"
             " sender-filter.socket sender-filter.service postfix.service"
-        ).replace("UnitFileState=\n", "UnitFileState=disabled\n"),
+        )
+        # A unit that is not installed yet is as good as one that does not start by itself.
+        .replace("UnitFileState=\n", "UnitFileState=disabled\n")
+        .replace("UnitFileState=static\n", "UnitFileState=disabled\n"),
     )
 
 
@@ -66,9 +74,8 @@ def listener(host: LabHost, port: int) -> Iterator[None]:
     )
     host.run(f'systemd-run --quiet --unit=foreign-{port} python3 -c "{program}"')
     try:
-        host.run(
-            f"timeout 10 sh -c 'until ss -Hltnp \"sport = :{port}\" | grep python3; do sleep 0.1; done'"
-        )
+        seen = f'ss -Hltnp "sport = :{port}" | grep python3'
+        host.run(f"timeout 10 sh -c 'until {seen}; do sleep 0.1; done'")
         yield
     finally:
         host.run(f"systemctl stop foreign-{port}")
@@ -120,29 +127,23 @@ def changed_master_cf(host: LabHost, old: bytes, new: bytes) -> Iterator[None]:
         host.write(MASTER_CF, original)
 
 
+PICKUP = b"\npickup    unix  n       -       y       60      1       pickup\n"
+
+
 @pytest.mark.parametrize(
-    ("old", "new", "message"),
+    ("new", "message"),
     [
-        (b"\npickup    unix  n", b"\npickup    unixx n", "unixx"),
-        (
-            b"\nretry     unix  -       -       y       -       -       error\n",
-            b"\nretry unix -\n",
-            "retry",
-        ),
-        (
-            b"\npickup    unix  n       -       y       60      1       pickup",
-            b"\npickup    unix  n       -       y       60      1       no-such-daemon",
-            "no-such-daemon",
-        ),
+        (b"\npickup    unixx n       -       y       60      1       pickup\n", "unixx"),
+        (b"\npickup    unix  n       -       y\n", "5 fields"),
+        (b"\npickup    unix  n       -       yes     60      1       pickup\n", "yes"),
     ],
-    ids=["unknown type", "too few fields", "unknown command"],
+    ids=["unknown type", "too few fields", "neither y nor n"],
 )
-def test_a_broken_master_cf_is_not_touched(
-    gateway: LabHost, old: bytes, new: bytes, message: str
-) -> None:
-    with changed_master_cf(gateway, old, new):
+def test_a_broken_master_cf_is_not_touched(gateway: LabHost, new: bytes, message: str) -> None:
+    with changed_master_cf(gateway, PICKUP, new):
         output = must_fail(ENABLE, gateway)
-    assert MASTER_CF in output
+    line = gateway.read(MASTER_CF).split(PICKUP)[0].count(b"\n") + 2
+    assert f"{MASTER_CF}:{line}: " in output
     assert message in output
 
 

@@ -1,0 +1,1 @@
+"""Lossless models of Postfix's configuration files, without Ansible."""
