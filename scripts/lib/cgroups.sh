@@ -10,8 +10,9 @@ has_cgroup2() { [[ $(stat -f -c %T /sys/fs/cgroup) == cgroup2fs ]]; }
 
 keeper() { # prints the keeper's pid, fails when there is none
   local pid
-  pid=$(cat "$KEEPER_PID" 2>/dev/null) && [[ $(cat "/proc/$pid/cmdline" 2>/dev/null | tr '\0' ' ') == "$KEEPER_NAME "* ]] &&
-    echo "$pid"
+  pid=$(cat "$KEEPER_PID" 2>/dev/null) || return 1
+  [[ $(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") == "$KEEPER_NAME "* ]] || return 1
+  echo "$pid"
 }
 
 start_keeper() {

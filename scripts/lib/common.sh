@@ -5,7 +5,7 @@ set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 CACHE=${SENDER_FILTER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sender-filter-toolkit}
 RUN=/run/sender-filter-toolkit
-export ROOT CACHE
+export ROOT CACHE RUN
 
 say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 

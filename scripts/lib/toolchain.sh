@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Installs what the scripts stand on: Debian packages for the lab, a Python environment for Ansible.
 
+# shellcheck disable=SC2034  # for the scripts that source this
 LAB_PACKAGES=(podman crun netavark aardvark-dns conmon iptables iproute2 mmdebstrap openssh-client uidmap)
 
 ensure_packages() { # PACKAGE…
@@ -12,11 +13,12 @@ ensure_packages() { # PACKAGE…
   command -v apt-get >/dev/null || die "needs ${missing[*]}: install them, this is not a Debian machine"
   say "installing ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
-  apt-get update -q >"$CACHE/apt.log" 2>&1 &&
-    apt-get install -q -y --no-install-recommends "${missing[@]}" >>"$CACHE/apt.log" 2>&1 || {
+  if ! {
+    apt-get update -q && apt-get install -q -y --no-install-recommends "${missing[@]}"
+  } >"$CACHE/apt.log" 2>&1; then
     tail -n 20 "$CACHE/apt.log" >&2
     die "apt-get could not install ${missing[*]}; the end of $CACHE/apt.log is above"
-  }
+  fi
 }
 
 # Makes the environment of requirements/NAME.txt once, and puts it on the PATH.
