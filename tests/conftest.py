@@ -13,9 +13,11 @@ sys.path.insert(0, str(ROOT))
 import corpus  # noqa: E402
 import oracle as real  # noqa: E402
 
-# A busy machine is no failure.
-settings.register_profile("project", deadline=None)
-settings.load_profile("project")
+# A busy machine is no failure, and the same code gives the same result. HYPOTHESIS_PROFILE=explore
+# looks for new examples.
+settings.register_profile("project", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "project"))
 
 
 @pytest.fixture(scope="session")

@@ -172,8 +172,11 @@ def _original(
 
 def _stale(doc: MasterDocument, gap: Gap, target: Entry, service: str) -> CommentedEntry | None:
     """Return the comment that a moved entry left behind, once the entry was edited."""
-    found = [commented for commented in doc.all_commented() if commented.gap is gap][-1:]
-    last = found[0] if found else _commented_last(gap, target, service)
+    recognised = [commented for commented in doc.all_commented() if commented.gap is gap]
+    # An entry whose fields are spread over lines is not recognised among other comments.
+    lowest = _commented_last(gap, target, service)
+    candidates = [*recognised[-1:], *([lowest] if lowest else [])]
+    last = max(candidates, key=lambda one: one.start, default=None)
     fits = last and _is_service(last.entry, target, service)
     return last if fits and last and last.entry.command == target.command else None
 

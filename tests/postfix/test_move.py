@@ -223,3 +223,14 @@ def test_services_that_are_no_ports_move_too() -> None:
         b"#relay unix - - n - - smtp\n#  -o a=b\nrelay-2 unix - - n - - smtp\n  -o a=b\n  -o c=d"
     )
     assert move_back(doc, "relay", "unix", "relay-2", {"c": "d"}).render() == data
+
+
+def test_the_stale_comment_is_the_nearest_one_though_its_fields_are_on_several_lines() -> None:
+    other = b"#smtp inet n y y - - smtpd\n"
+    there = move(
+        MasterDocument.parse(other + b"smtp\n inet n\n y n -\n - smtpd\n"), "smtp", "inet", "2500"
+    )
+    (target,) = there.find("2500", "inet")
+    there.set_options(target, {"mynetworks": "edited"})
+    home = move_back(there, "smtp", "inet", "2500")
+    assert home.render() == other + b"smtp\n inet n\n y n -\n - smtpd\n  -o mynetworks=edited\n"
