@@ -30,6 +30,12 @@ options:
       client address.
     type: str
     default: 127.0.0.1
+  listen_addresses:
+    description: The addresses on which O(listen_port) must be open in the end, IPv6 in brackets.
+      Empty leaves them to whoever has the port.
+    type: list
+    elements: str
+    default: []
   smtp_options:
     description: Options of that service beside those the PROXY protocol needs, or other values of
       them.
@@ -136,6 +142,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "topology": {**TOPOLOGY, "required": True},
     "smtp_address": {"type": "str", "default": "127.0.0.1"},
     "smtp_options": {"type": "dict", "default": {}},
+    "listen_addresses": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -150,6 +157,7 @@ def main() -> None:
         config_dir=Path(params["config_dir"]),
         ports=ports_of(params),
         smtp_address=params["smtp_address"],
+        listen_addresses=tuple(params["listen_addresses"]),
         options={name: str(value) for name, value in params["smtp_options"].items()},
     )
     try:

@@ -93,6 +93,13 @@ table:
   returned: always
   type: list
   elements: str
+listen_addresses:
+  description: The addresses on which the port that takes mail from the network is open now, IPv6 in
+    brackets. The sender filter takes the same ones.
+  returned: always
+  type: list
+  elements: str
+  sample: ["0.0.0.0", "[::]"]
 conflicts:
   description: Ports with more than one owner.
   returned: always
@@ -141,6 +148,7 @@ def main() -> None:
         changed=False,
         declared=topology,
         **facts(survey, topology),
+        listen_addresses=survey.listen_addresses(),
         obstacles=obstacles(survey, topology),
     )
 

@@ -360,6 +360,25 @@ async def test_a_stop_lets_sessions_end_up_to_the_limit(proxy, in_time):
     assert not (proxy.directory / "control").exists()
 
 
+@pytest.mark.parametrize("before", [True, False])
+async def test_a_client_who_stays_after_the_end_does_not_hold_up_a_stop(proxy, before):
+    backend = await Backend().start()
+    proxy.configure(backend.port, more="[limits]\ndrain_seconds = 25\n")
+    await proxy.start()
+    reader, writer = await proxy.connect()
+    await reader.readline()
+    if before:
+        assert await speak(reader, writer, b"QUIT\r\n") == [b"221 bye\r\n"]
+    proxy.signal(signal.SIGTERM)
+    await proxy.hears("STOPPING=1")
+    if not before:
+        assert await speak(reader, writer, b"QUIT\r\n") == [b"221 bye\r\n"]
+    assert await asyncio.wait_for(proxy.stopped(), 10) == 0
+    _, session = await proxy.written(2)
+    assert session["ended"] == "upstream_closed"
+    writer.close()
+
+
 async def test_a_second_stop_cuts_at_once(proxy):
     backend = await Backend().start()
     proxy.configure(backend.port)

@@ -94,6 +94,16 @@ class Survey:
         """The listeners on a port."""
         return [one for one in self.listeners if one.port == port]
 
+    def listen_addresses(self) -> list[str]:
+        """The addresses on which port `listen` takes mail now, IPv6 in brackets.
+
+        With nobody there, those that Postfix would take by `inet_protocols`.
+        """
+        found = {(one.family, one.address) for one in self.on(self.ports.listen)}
+        wildcards = {("ipv4", "0.0.0.0"), ("ipv6", "::")}  # noqa: S104 - names them, binds none
+        chosen = found or {one for one in wildcards if one[0] in self.postfix.families}
+        return [f"[{text}]" if family == "ipv6" else text for family, text in sorted(chosen)]
+
     def owner(self, listener: Listener) -> str:
         """Who a listener belongs to: a name of `model`, or the foreign process itself."""
         if any(one.pid == self.postfix.master_pid for one in listener.processes):

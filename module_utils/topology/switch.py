@@ -22,6 +22,7 @@ from .target import master_cf
 
 SETTLE_SECONDS = 20.0
 LOCK_SECONDS = 60.0
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}  # noqa: S104 - where to reach a wildcard
 
 
 class SwitchError(Exception):
@@ -30,13 +31,18 @@ class SwitchError(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """What is wanted of one host."""
+    """What is wanted of one host.
+
+    `listen_addresses` are those on which port `listen` must be open in the end, IPv6 in brackets;
+    empty leaves them to whoever has the port.
+    """
 
     topology: str
     config_dir: Path
     ports: model.Ports
     smtp_address: str
     options: Mapping[str, str]
+    listen_addresses: tuple[str, ...] = ()
 
     @property
     def moved_to(self) -> str:
@@ -218,13 +224,18 @@ class _Move:
     def _prove(self) -> Survey:
         survey = take(self.request.config_dir, self.request.ports)
         wrong = differences(survey, self.request.topology)
+        addresses = survey.listen_addresses()
+        wanted = list(self.request.listen_addresses)
+        if wanted and sorted(addresses) != sorted(wanted):
+            port = self.request.ports.listen
+            wrong.append(f"port {port} is open on {addresses}, and should be on {wanted}")
         if wrong:
             raise _ProofError("; ".join(wrong))
         port = self.request.ports.listen
-        for address in [{"ipv4": "127.0.0.1", "ipv6": "::1"}[f] for f in survey.postfix.families]:
-            greeting = services.banner(address, port)
+        for address in addresses:
+            greeting = services.banner(LOOPBACK.get(address, address.strip("[]")), port)
             if not greeting.startswith("220"):
-                msg = f"[{address}]:{port} does not greet as Postfix does: {greeting}"
+                msg = f"{address}:{port} does not greet as Postfix does: {greeting}"
                 raise _ProofError(msg)
         return survey
 

@@ -43,9 +43,10 @@ enter_namespace() { # ARGUMENTS…
 
 # Ends the keeper when nothing needs it: no lab host is left, and no `lab run` is going on around us.
 release_namespace() {
-  local pid
+  local pid hosts
   [[ -z ${SENDER_FILTER_INSIDE_LAB:-} ]] || return 0
-  [[ -z $(podman ps --all --quiet --filter label=sender-filter-lab) ]] || return 0
+  hosts=$(podman ps --all --quiet --filter label=sender-filter-lab) || return 0
+  [[ -z $hosts ]] || return 0
   pid=$(keeper) || return 0
   rm -f "$KEEPER_PID"
   kill "$pid"

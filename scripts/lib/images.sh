@@ -7,7 +7,7 @@
 IMAGES=localhost/sender-filter-lab
 BARE_PACKAGES=systemd,systemd-sysv,dbus,python3,python3-apt,iproute2,ca-certificates,procps,openssh-server
 # Downloaded into the bare image, so that installing a gateway in the lab costs no network.
-GATEWAY_DOWNLOADS=(postfix amavisd-new spamassassin clamav-daemon)
+GATEWAY_DOWNLOADS=(postfix ssl-cert amavisd-new spamassassin clamav-daemon)
 PEER_DOWNLOADS=(postfix swaks python3)
 
 # What goes into an image names it: a change makes a new one.
@@ -58,7 +58,7 @@ build_image() { # KIND RELEASE
 remove_older_images() { # IMAGE: the same kind and release under another digest
   local other
   podman images --format '{{.Repository}}:{{.Tag}}' | grep "^${1%-*}-" | grep -vx "$1" |
-    while read -r other; do podman rmi --force "$other" >/dev/null; done || true
+    while read -r other; do podman rmi "$other" >/dev/null 2>&1; done || true # another lab may use it
 }
 
 build_bare() { # RELEASE IMAGE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from lab_hosts import LabHost, play
@@ -16,51 +17,56 @@ def run(playbook: str, host: LabHost, *arguments: str) -> str:
     return result.stdout
 
 
-@pytest.fixture
-def direct(gateway: LabHost):
-    run(DISABLE, gateway)
-    yield gateway
-    run(ENABLE, gateway)
+@pytest.fixture(scope="module", autouse=True)
+def disabled() -> Iterator[None]:
+    """Both gateways at once in `direct`, and at the end in `edge` again."""
+    assert play(DISABLE).returncode == 0
+    yield
+    assert play(ENABLE).returncode == 0
 
 
 @pytest.mark.parametrize("name", ["main.cf", "master.cf"])
-def test_the_files_are_what_they_were_before_the_first_move(direct: LabHost, name: str) -> None:
-    assert direct.read(f"/etc/postfix/{name}") == direct.read(f"/root/before/{name}")
+def test_the_files_are_what_they_were_before_the_first_move(gateway: LabHost, name: str) -> None:
+    assert gateway.read(f"/etc/postfix/{name}") == gateway.read(f"/root/before/{name}")
     stat = "stat --format='%U %G %a'"
     before, after = f"/root/before/{name}", f"/etc/postfix/{name}"
-    assert direct.run(f"{stat} {after}") == direct.run(f"{stat} {before}")
+    assert gateway.run(f"{stat} {after}") == gateway.run(f"{stat} {before}")
 
 
-def test_postfix_alone_owns_port_25_again(direct: LabHost) -> None:
+def test_postfix_alone_owns_port_25_again(gateway: LabHost) -> None:
     for address in ("0.0.0.0", "::"):
-        assert "master" in direct.owner_of(25, address)
-    assert len(direct.listeners(25)) == 2
-    assert direct.listeners(2500) == []
+        assert "master" in gateway.owner_of(25, address)
+    assert len(gateway.listeners(25)) == 2
+    assert gateway.listeners(2500) == []
 
 
-def test_the_filter_does_not_come_back_at_boot(direct: LabHost) -> None:
-    assert direct.host.run("systemctl is-enabled sender-filter.socket").stdout.strip() == "disabled"
-    assert direct.host.run("systemctl is-active sender-filter.socket").stdout.strip() == "inactive"
+def test_the_filter_does_not_come_back_at_boot(gateway: LabHost) -> None:
+    assert (
+        gateway.host.run("systemctl is-enabled sender-filter.socket").stdout.strip() == "disabled"
+    )
+    assert gateway.host.run("systemctl is-active sender-filter.socket").stdout.strip() == "inactive"
 
 
 @pytest.mark.parametrize("playbook", [ENABLE, DISABLE])
-def test_a_second_run_changes_nothing(direct: LabHost, playbook: str) -> None:
-    run(playbook, direct)
-    inode = direct.run("stat --format=%i /etc/postfix/master.cf")
-    assert re.search(r"changed=0\b", run(playbook, direct))
-    assert direct.run("stat --format=%i /etc/postfix/master.cf") == inode
+def test_a_second_run_changes_nothing(gateway: LabHost, playbook: str) -> None:
+    run(playbook, gateway)
+    inode = gateway.run("stat --format=%i /etc/postfix/master.cf")
+    assert re.search(r"changed=0\b", run(playbook, gateway))
+    assert gateway.run("stat --format=%i /etc/postfix/master.cf") == inode
+    run(DISABLE, gateway)
 
 
-def test_check_mode_writes_nothing_and_shows_the_difference(direct: LabHost) -> None:
-    before = direct.read("/etc/postfix/master.cf")
-    output = run(ENABLE, direct, "--check", "--diff")
+def test_check_mode_writes_nothing_and_shows_the_difference(gateway: LabHost) -> None:
+    before = gateway.read("/etc/postfix/master.cf")
+    output = run(ENABLE, gateway, "--check", "--diff")
     assert "+127.0.0.1:2500 inet" in output
     assert "-smtp      inet" in output
-    assert direct.read("/etc/postfix/master.cf") == before
-    assert direct.listeners(2500) == []
+    assert gateway.read("/etc/postfix/master.cf") == before
+    assert gateway.listeners(2500) == []
 
 
 def test_an_edit_made_in_edge_is_not_lost_on_the_way_back(gateway: LabHost) -> None:
+    run(ENABLE, gateway)
     moved = gateway.read("/etc/postfix/master.cf")
     option = b"  -o smtpd_helo_required=yes\n"
     line = b"  -o smtpd_upstream_proxy_protocol=haproxy\n"
@@ -74,4 +80,3 @@ def test_an_edit_made_in_edge_is_not_lost_on_the_way_back(gateway: LabHost) -> N
     finally:
         gateway.write("/etc/postfix/master.cf", gateway.read("/root/before/master.cf"))
         gateway.run("postfix reload")
-        run(ENABLE, gateway)

@@ -84,8 +84,9 @@ def listener(host: LabHost, port: int) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def direct_before_and_after(gateway: LabHost) -> Iterator[None]:
     yield
-    result = play(DISABLE, "--limit", gateway.name)
-    assert result.returncode == 0, result.stdout
+    if gateway.listeners(2500):
+        result = play(DISABLE, "--limit", gateway.name)
+        assert result.returncode == 0, result.stdout
     assert greets(gateway)
 
 

@@ -33,6 +33,15 @@ class Deadlines(Generic[Item]):
         """Forget the item, which need not be here."""
         self._due.pop(item, None)
 
+    def shorten(self, seconds: float) -> None:
+        """Let every deadline, also those to come, be so long from now on and no longer."""
+        latest = asyncio.get_running_loop().time() + seconds
+        self._seconds = seconds
+        self._due = {item: min(when, latest) for item, when in self._due.items()}
+        if self._timer is not None:
+            self._timer.cancel()
+            self._sweep()
+
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()

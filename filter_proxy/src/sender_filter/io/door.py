@@ -57,6 +57,10 @@ class Door:
         else:
             self._spawn(self._refuse(connection, who, decision, decision.reply))
 
+    def hasten(self) -> None:
+        """Take leave quickly of clients who stay after Postfix has closed."""
+        self._hooks.hasten()
+
     async def emptied(self) -> None:
         """Wait until nobody is left."""
         if self._busy():

@@ -97,6 +97,7 @@ class Worker:
         self._notifier.stopping(limit + _LAST_WORDS_SECONDS)
         for acceptor in self._acceptors:
             acceptor.close(empty_queue=not self._shared)
+        self._door.hasten()
         running = len(self._door.sessions)
         log.info("stopping: %d sessions may go on for %g s", running, limit)
         loop = asyncio.get_running_loop()
