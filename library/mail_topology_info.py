@@ -100,6 +100,10 @@ listen_addresses:
   type: list
   elements: str
   sample: ["0.0.0.0", "[::]"]
+filter_running:
+  description: Whether the sender filter's service is active.
+  returned: always
+  type: bool
 conflicts:
   description: Ports with more than one owner.
   returned: always
@@ -149,6 +153,7 @@ def main() -> None:
         declared=topology,
         **facts(survey, topology),
         listen_addresses=survey.listen_addresses(),
+        filter_running=survey.filter.service_active,
         obstacles=obstacles(survey, topology),
     )
 

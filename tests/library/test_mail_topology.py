@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from library.conftest import run
+from topology import gateway as real
+from topology.gateway import Gateway
+
+from module_utils.topology import model, record
+
+RECORD = "record the declared topology"
+MOVE = "move Postfix in master.cf and reload it"
+
+
+@pytest.fixture
+def edge(config_dir: Path, commands: Path) -> Iterator[Gateway]:
+    with real.running(config_dir, commands, model.EDGE) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def direct(config_dir: Path, commands: Path) -> Iterator[Gateway]:
+    with real.running(config_dir, commands, model.DIRECT) as gateway:
+        yield gateway
+
+
+def call(module: str, gateway: Gateway, **arguments: Any) -> dict[str, Any]:
+    ports = gateway.ports
+    where = {
+        "config_dir": str(gateway.config_dir),
+        "listen_port": ports.listen,
+        "smtp_port": ports.smtp,
+        "scan_port": ports.scan,
+        "reinjection_port": ports.reinjection,
+    }
+    return run(module, {**where, **arguments}, check_mode=True, diff=True)
+
+
+def test_a_gateway_as_declared_differs_in_nothing(direct: Gateway) -> None:
+    said = call("mail_topology_info", direct, topology="direct")
+    assert not said["changed"], said
+    assert (said["declared"], said["seen"]) == ("direct", "direct")
+    assert (said["conflicts"], said["differences"], said["obstacles"]) == ([], [], [])
+    assert said["listen_addresses"] == ["127.0.0.1"]
+    assert [row["owner"] for row in said["ports"]] == [
+        model.POSTFIX,
+        model.NOBODY,
+        model.SCAN,
+        model.POSTFIX,
+    ]
+    assert len(said["table"]) == 5
+    assert direct.calls() == {"show"}
+
+
+def test_a_gateway_that_is_not_as_declared_says_how(direct: Gateway) -> None:
+    said = call("mail_topology_info", direct, topology="edge")
+    assert said["seen"] == "direct"
+    ports = direct.ports
+    assert (
+        f"port {ports.listen} belongs to postfix; it should be sender filter"
+        in (said["differences"])
+    )
+    assert f"{direct.master_cf} has no entry for port {ports.smtp}" in said["differences"]
+
+
+def test_a_gateway_without_a_declaration_asks_for_one(direct: Gateway) -> None:
+    if record.FILE.exists():
+        pytest.skip("a topology is declared for this machine")
+    said = call("mail_topology_info", direct)
+    assert said["failed"]
+    assert "set mail_topology in the inventory" in said["msg"]
+
+
+@pytest.mark.parametrize("module", ["mail_topology", "mail_topology_info"])
+def test_a_broken_master_cf_is_an_error_and_no_traceback(direct: Gateway, module: str) -> None:
+    direct.master_cf.write_text("smtp inet n\n")
+    said = call(module, direct, topology="direct")
+    assert said["failed"]
+    assert f"{direct.master_cf}:1: the entry has 3 fields" in said["msg"]
+
+
+def test_check_mode_foresees_the_steps_and_the_file(edge: Gateway) -> None:
+    before = edge.master_cf.read_text()
+    said = call("mail_topology", edge, topology="direct")
+    assert said["changed"], said
+    assert said["steps"] == ["stop the sender filter", MOVE, RECORD]
+    assert said["diff"] == {
+        "before_header": str(edge.master_cf),
+        "after_header": str(edge.master_cf),
+        "before": before,
+        "after": "smtp inet n - y - - smtpd\npickup unix n - y 60 1 pickup\n",
+    }
+    assert edge.master_cf.read_text() == before
+    assert edge.calls() == {"show", "check"}
+
+
+def test_the_options_of_the_moved_service_may_be_numbers(edge: Gateway) -> None:
+    said = call("mail_topology", edge, topology="edge", smtp_options={"smtpd_timeout": 30})
+    assert said["steps"] == [MOVE, RECORD]
+    assert said["diff"]["after"].count("  -o smtpd_timeout=30\n") == 1
+
+
+def test_an_option_of_yaml_yes_is_postfixs_yes(edge: Gateway) -> None:
+    said = call("mail_topology", edge, topology="edge", smtp_options={"smtpd_helo_required": True})
+    assert "  -o smtpd_helo_required=yes\n" in said["diff"]["after"]
+
+
+def test_an_obstacle_is_an_error_with_its_cure(edge: Gateway) -> None:
+    (edge.config_dir.parent / "queue/pid/master.pid").unlink()
+    said = call("mail_topology", edge, topology="direct")
+    assert said["failed"]
+    assert "nothing was changed: Postfix is not running: start it" in said["msg"]
+
+
+def test_an_unknown_topology_is_refused(edge: Gateway) -> None:
+    said = call("mail_topology", edge, topology="inline")
+    assert "must be one of: edge, direct" in said["msg"]
