@@ -65,6 +65,7 @@ changed_files:
   elements: str
 """
 
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -93,20 +94,27 @@ def main() -> None:
         supports_check_mode=True,
     )
     files: list[dict[str, Any]] = module.params["files"]
+    _refuse_unusable(module, files)
     changed = [file for file in files if _differs(file)]
+    diff = [_diff(file) for file in changed]
     if changed:
         with tempfile.TemporaryDirectory(dir=module.tmpdir) as staging:
             _stage(files, Path(staging))
             _run_checks(module, staging)
-        diff = [_diff(file) for file in changed]
         if not module.check_mode:
-            for file in changed:
-                _put(module, file)
-    else:
-        diff = []
+            _put_all(module, changed)
     module.exit_json(
         changed=bool(changed), changed_files=[file["path"] for file in changed], diff=diff
     )
+
+
+def _refuse_unusable(module: AnsibleModule, files: list[dict[str, Any]]) -> None:
+    names = [Path(file["path"]).name for file in files]
+    for file, name in zip(files, names, strict=True):
+        if names.count(name) > 1:
+            module.fail_json(msg=f"{file['path']}: another file has the base name {name} too")
+        if not re.fullmatch("0?[0-7]{3,4}", file["mode"]):
+            module.fail_json(msg=f"{file['path']}: mode {file['mode']!r} is no octal number")
 
 
 def _differs(file: dict[str, Any]) -> bool:
@@ -125,9 +133,12 @@ def _stage(files: list[dict[str, Any]], staging: Path) -> None:
 def _run_checks(module: AnsibleModule, staging: str) -> None:
     for check in module.params["checks"]:
         command = [word.replace("%s", staging) for word in check]
-        code, out, err = module.run_command(command)
+        try:
+            code, out, err = module.run_command(command, handle_exceptions=False)
+        except OSError as error:
+            code, out, err = 1, "", error.strerror or str(error)
         if code != 0:
-            words = (err or out).replace(f"{staging}/", "").strip()
+            words = (err or out).replace(f"{staging}/", "").replace(staging, "them").strip()
             module.fail_json(
                 msg=f"nothing was written: {check[0]} refuses the new files: {words}",
                 command=check,
@@ -146,14 +157,25 @@ def _diff(file: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def _put_all(module: AnsibleModule, files: list[dict[str, Any]]) -> None:
+    for file in files:
+        folder = Path(file["path"]).parent
+        try:
+            folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        except OSError as error:
+            module.fail_json(msg=f"nothing was written: {file['path']}: {error.strerror}")
+    for file in files:
+        _put(module, file)
+
+
 def _put(module: AnsibleModule, file: dict[str, Any]) -> None:
-    path = Path(file["path"])
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    # Of a symbolic link, what it points to.
+    path = str(Path(file["path"]).resolve())
     descriptor, name = tempfile.mkstemp(dir=module.tmpdir)
     with open(descriptor, "wb") as temporary:  # noqa: PTH123 - takes the descriptor over
         temporary.write(file["content"].encode())
-    module.atomic_move(name, str(path))
-    module.set_mode_if_different(str(path), int(file["mode"], 8), changed=False)
+    module.atomic_move(name, path)
+    module.set_mode_if_different(path, int(file["mode"], 8), changed=False)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,24 @@ options:
     type: list
     elements: str
     default: []
+  handover:
+    description: How the port changes hands. V(overlap) lets both programs listen, steers new
+      connections to the new one and waits for the sessions of the old one; where the host cannot do
+      that, or is between two topologies, it is V(plain), which leaves the port without a listener
+      for a moment and cuts the sessions on it.
+    type: str
+    choices: [overlap, plain]
+    default: overlap
+  drain_seconds:
+    description: How long running sessions may go on when the port changes hands by V(overlap).
+    type: int
+    default: 60
+  drain_action:
+    description: What to do with the sessions that are left then. V(wait) goes on waiting, V(cut)
+      ends and counts them, V(rollback) takes the move back.
+    type: str
+    choices: [wait, cut, rollback]
+    default: cut
   smtp_options:
     description: Options of that service beside those the PROXY protocol needs, or other values of
       them.
@@ -93,12 +111,25 @@ steps:
   returned: success
   type: list
   elements: str
+handover:
+  description: How the port changed hands, and where it was V(plain), why.
+  returned: success
+  type: str
+  sample: overlap
+sessions_running:
+  description: SMTP sessions of the old owner of the port when it changed hands.
+  returned: success
+  type: int
+seconds_waited:
+  description: How long the end of those sessions was waited for.
+  returned: success
+  type: float
 milliseconds_without_listener:
   description: How long nobody listened on the port that takes mail from the network.
   returned: success
   type: int
 sessions_cut:
-  description: SMTP sessions that ran on a port whose service was moved, and were ended by that.
+  description: Those of them that were ended by the move.
   returned: success
   type: int
 seen:
@@ -131,16 +162,21 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.postfix.desired import to_text
 from ansible.module_utils.postfix.errors import PostfixError
 from ansible.module_utils.topology.arguments import CONFIG_DIR, PORTS, TOPOLOGY, ports_of
 from ansible.module_utils.topology.diagnosis import seen_topology
 from ansible.module_utils.topology.report import facts
+from ansible.module_utils.topology.request import Outcome, Request
 from ansible.module_utils.topology.survey import SurveyError
-from ansible.module_utils.topology.switch import Outcome, Request, SwitchError, switch
+from ansible.module_utils.topology.switch import SwitchError, switch
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "topology": {**TOPOLOGY, "required": True},
     "smtp_address": {"type": "str", "default": "127.0.0.1"},
+    "handover": {"type": "str", "choices": ["overlap", "plain"], "default": "overlap"},
+    "drain_seconds": {"type": "int", "default": 60},
+    "drain_action": {"type": "str", "choices": ["wait", "cut", "rollback"], "default": "cut"},
     "smtp_options": {"type": "dict", "default": {}},
     "listen_addresses": {"type": "list", "elements": "str", "default": []},
 }
@@ -158,7 +194,10 @@ def main() -> None:
         ports=ports_of(params),
         smtp_address=params["smtp_address"],
         listen_addresses=tuple(params["listen_addresses"]),
-        options={name: str(value) for name, value in params["smtp_options"].items()},
+        handover=params["handover"],
+        drain_seconds=params["drain_seconds"],
+        drain_action=params["drain_action"],
+        options={name: to_text(value) for name, value in params["smtp_options"].items()},
     )
     try:
         outcome = switch(request, check=module.check_mode)
@@ -172,6 +211,9 @@ def _result(outcome: Outcome, request: Request) -> dict[str, Any]:
         "changed": outcome.changed,
         "before": seen_topology(outcome.before),
         "steps": outcome.steps,
+        "handover": outcome.handover,
+        "sessions_running": outcome.sessions_running,
+        "seconds_waited": outcome.seconds_waited,
         "milliseconds_without_listener": outcome.milliseconds_without_listener,
         "sessions_cut": outcome.sessions_cut,
         **facts(outcome.after, request.topology),

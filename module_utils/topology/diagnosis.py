@@ -22,16 +22,21 @@ class PortReport:
     pid: int | None
     unit: str
 
-    def line(self) -> str:
-        """The report as a row of text."""
+    def cells(self) -> tuple[str, ...]:
+        """The report as a row of a table."""
         process = f"{self.process} ({self.pid})" if self.pid else "-"
-        return (
-            f"{self.port:<6} {self.family or '-':<5} {self.address or '-':<10} "
-            f"{self.owner:<14} {process:<22} {self.unit}"
-        ).rstrip()
+        family, address = self.family or "-", self.address or "-"
+        return str(self.port), family, address, self.owner, process, self.unit
 
 
-TABLE_HEADER = f"{'port':<6} {'':<5} {'address':<10} {'owner':<14} {'process':<22} unit"
+def lines(rows: list[PortReport]) -> list[str]:
+    """The port table as text, its columns as wide as they must be."""
+    table = [("port", "", "address", "owner", "process", "unit"), *(row.cells() for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    ]
 
 
 def port_table(survey: Survey, topology: str) -> list[PortReport]:

@@ -6,6 +6,7 @@ from ..postfix.master_cf import Entry
 from ..postfix.service import is_wildcard
 from . import model
 from .survey import Survey
+from .target import service_on
 
 OLDEST_POSTFIX = (3, 5)  # the first that reads the PROXY protocol, version 2
 
@@ -75,7 +76,7 @@ def _entry_obstacles(survey: Survey, topology: str) -> list[str]:
             f"{_places(front + behind)}. Comment out all but the one that is in force"
         )
     if not front and not behind:
-        commented = document.commented("smtp", "inet")
+        commented = document.commented(service_on(ports.listen), "inet")
         hint = f": it is commented out at line {commented[-1].line}" if commented else ""
         found.append(
             f"{file} has neither an `smtp inet` entry nor one for port {ports.smtp}{hint}; without "

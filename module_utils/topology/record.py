@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from .model import Ports
@@ -10,9 +11,15 @@ from .model import Ports
 FILE = Path("/var/lib/mail-topology/declared.json")
 
 
-def render(topology: str, ports: Ports) -> bytes:
-    """The record's bytes; the same declaration gives the same bytes."""
-    record = {"topology": topology, "listen": ports.listen, "smtp": ports.smtp}
+def render(topology: str, ports: Ports, options: Mapping[str, str] | None = None) -> bytes:
+    """The record's bytes; the same declaration gives the same bytes.
+
+    `options` are the overrides of Postfix's service behind the filter: a later move must know
+    which of its options are not the operator's own.
+    """
+    record: dict[str, object] = {"topology": topology, "listen": ports.listen, "smtp": ports.smtp}
+    if options:
+        record["options"] = dict(options)
     return json.dumps(record, sort_keys=True).encode() + b"\n"
 
 
@@ -36,3 +43,9 @@ def declared(file: Path = FILE) -> str | None:
     """The topology on record, None if nothing was declared yet."""
     data = read(file)
     return str(json.loads(data)["topology"]) if data else None
+
+
+def options(file: Path = FILE) -> dict[str, str]:
+    """The overrides on record."""
+    data = read(file)
+    return dict(json.loads(data).get("options", {})) if data else {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from .diagnosis import TABLE_HEADER, conflicts, differences, port_table, seen_topology
+from .diagnosis import conflicts, differences, lines, port_table, seen_topology
 from .survey import Survey
 
 
@@ -15,7 +15,7 @@ def facts(survey: Survey, topology: str) -> dict[str, Any]:
     return {
         "seen": seen_topology(survey),
         "ports": [asdict(row) for row in rows],
-        "table": [TABLE_HEADER, *(row.line() for row in rows)],
+        "table": lines(rows),
         "conflicts": conflicts(survey),
         "differences": differences(survey, topology),
     }

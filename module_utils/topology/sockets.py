@@ -8,18 +8,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ESTABLISHED = 0x01
+TIME_WAIT = 0x06
 LISTEN = 0x0A
 PROC = Path("/proc")
 
 
 @dataclass(frozen=True)
 class Socket:
-    """One row of /proc/net/tcp or tcp6."""
+    """One row of /proc/net/tcp or tcp6.
+
+    `queue` counts the connections that wait to be accepted (state LISTEN) or the bytes that wait to
+    be read. A connection that nobody has accepted yet has inode 0.
+    """
 
     family: str  # "ipv4" or "ipv6"
     address: str
     port: int
+    peer_port: int
     state: int
+    queue: int
     inode: int
 
 
@@ -53,14 +60,22 @@ class Listener:
     @property
     def loopback(self) -> bool:
         """Whether only this host can reach it."""
-        return self.address.startswith("127.") or self.address == "::1"
+        mapped = self.address.removeprefix("::ffff:")
+        return mapped.startswith("127.") or self.address == "::1"
 
 
 def parse_table(text: str, family: str) -> list[Socket]:
     """The rows of /proc/net/tcp (`family` "ipv4") or /proc/net/tcp6 ("ipv6")."""
     rows = (line.split() for line in text.splitlines()[1:])
     return [
-        Socket(family, *_parse_endpoint(row[1], family), state=int(row[3], 16), inode=int(row[9]))
+        Socket(
+            family,
+            *_parse_endpoint(row[1], family),
+            peer_port=_parse_endpoint(row[2], family)[1],
+            state=int(row[3], 16),
+            queue=int(row[4].split(":")[1], 16),
+            inode=int(row[9]),
+        )
         for row in rows
         if row
     ]
@@ -94,11 +109,6 @@ def listeners(ports: set[int], proc: Path = PROC) -> list[Listener]:
         for row in rows
     ]
     return sorted(found, key=lambda one: (one.port, one.family, one.address, one.inode))
-
-
-def sessions(port: int, proc: Path = PROC) -> int:
-    """How many connections to this port are established now."""
-    return sum(row.state == ESTABLISHED and row.port == port for row in read_tables(proc))
 
 
 def processes_by_inode(inodes: set[int], proc: Path = PROC) -> dict[int, list[Process]]:

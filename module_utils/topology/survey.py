@@ -16,7 +16,6 @@ SERVICE_UNIT = "sender-filter.service"
 PARAMETERS = (
     "mail_version",
     "inet_protocols",
-    "inet_interfaces",
     "master_service_disable",
     "process_id_directory",
     "queue_directory",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..postfix.master_cf import MasterDocument
+from ..postfix.master_cf import Entry, MasterDocument
 from ..postfix.move import move, move_back
+from ..postfix.service import identity, port_of
 from . import model
 
-SERVICE, TYPE = "smtp", "inet"
+SMTP_PORT, TYPE = 25, "inet"
 
 # The client's address comes in the PROXY header, and the smuggling check applies to everybody:
 # its default exclusion, $mynetworks, is meant for clients that speak to Postfix themselves.
@@ -22,7 +23,20 @@ PROXY_OPTIONS: dict[str, dict[str, str]] = {
 }
 
 
-def master_cf(current: bytes, topology: str, moved_to: str, overrides: Mapping[str, str]) -> bytes:
+def service_on(port: int) -> str:
+    """The name in master.cf of the service that listens on a port on every address."""
+    return "smtp" if port == SMTP_PORT else str(port)
+
+
+def master_cf(
+    current: bytes,
+    topology: str,
+    moved_to: str,
+    overrides: Mapping[str, str],
+    *,
+    service: str = "smtp",
+    previous: Mapping[str, str] | None = None,
+) -> bytes:
     """The bytes of master.cf in `topology`.
 
     Args:
@@ -30,10 +44,39 @@ def master_cf(current: bytes, topology: str, moved_to: str, overrides: Mapping[s
         topology: a name of `model.TOPOLOGIES`.
         moved_to: the name of Postfix's service behind the filter, as `127.0.0.1:2500`.
         overrides: further options of that service, or other values of those it gets.
+        service: the name of Postfix's service where there is no filter.
+        previous: the overrides of the last move, as far as they are known.
     """
     document = MasterDocument.parse(current)
-    entries = document.find(SERVICE, TYPE) + document.find(moved_to, TYPE)
-    command = entries[0].command if entries else "smtpd"
-    options = {**PROXY_OPTIONS.get(command, {}), **overrides}
+    home = document.find(service, TYPE)
+    behind = [one for one in document.entries if _is_behind(one, moved_to)]
+    options = _options([*home, *behind], overrides)
+    if (
+        behind
+        and not home
+        and (topology == model.DIRECT or _is_stale(behind[0], moved_to, overrides, previous))
+    ):
+        # Another name behind the filter (the vendor's bare `2500`), or an option no longer wanted.
+        set_before = {**options, **(previous or {})}
+        document = move_back(document, service, TYPE, behind[0].service, set_before)
     change = move if topology == model.EDGE else move_back
-    return change(document, SERVICE, TYPE, moved_to, options).render()
+    return change(document, service, TYPE, moved_to, options).render()
+
+
+def _is_behind(entry: Entry, moved_to: str) -> bool:
+    return entry.type == TYPE and port_of(entry.service) == port_of(moved_to)
+
+
+def _is_stale(
+    entry: Entry,
+    moved_to: str,
+    overrides: Mapping[str, str],
+    previous: Mapping[str, str] | None,
+) -> bool:
+    elsewhere = identity(entry.service, TYPE) != identity(moved_to, TYPE)
+    return elsewhere or bool(set(previous or ()) - set(overrides))
+
+
+def _options(entries: list[Entry], overrides: Mapping[str, str]) -> dict[str, str]:
+    command = entries[0].command if entries else "smtpd"
+    return {**PROXY_OPTIONS.get(command, {}), **overrides}

@@ -91,7 +91,7 @@ def test_check_mode_foresees_the_steps_and_the_file(edge: Gateway) -> None:
         "before_header": str(edge.master_cf),
         "after_header": str(edge.master_cf),
         "before": before,
-        "after": "smtp inet n - y - - smtpd\npickup unix n - y 60 1 pickup\n",
+        "after": f"{edge.ports.listen} inet n - y - - smtpd\npickup unix n - y 60 1 pickup\n",
     }
     assert edge.master_cf.read_text() == before
     assert edge.calls() == {"show", "check"}

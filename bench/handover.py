@@ -1,0 +1,178 @@
+"""The port changes hands under load, again and again: what do the clients notice?
+
+Makes the table of docs/performance.md: the order of the vendor's instructions (`plain`) beside the
+overlap that this project uses. Runs on the gateway gw1 of the lab that SENDER_FILTER_LAB names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from smtp_load import Load, Tally
+
+ROOT = Path(__file__).resolve().parent.parent
+STORE = "/var/mail/store/new"
+ARRIVAL_SECONDS = 600
+
+
+@dataclass
+class Row:
+    """One strategy and what it cost over all its switches."""
+
+    strategy: str
+    switches: int = 0
+    tally: Tally = field(default_factory=Tally)
+    milliseconds: list[int] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    lost: int = 0
+    doubled: int = 0
+
+    @property
+    def sessions_cut(self) -> int:
+        """Long sessions and transactions that did not end by themselves."""
+        return sum(n for how, n in self.tally.sessions.items() if how != "ended by itself")
+
+
+def podman(*arguments: str) -> str:
+    """What podman prints."""
+    command = ["podman", "--log-level=error", *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def inventory() -> dict[str, dict[str, str]]:
+    """The lab's hosts."""
+    program = str(ROOT / "inventories/lab/hosts.py")
+    output = subprocess.run([program], check=True, capture_output=True).stdout
+    hosts: dict[str, dict[str, str]] = json.loads(output)["_meta"]["hostvars"]
+    return hosts
+
+
+async def play(name: str, strategy: str) -> str:
+    """Run a playbook on gw1; its output."""
+    process = await asyncio.create_subprocess_exec(
+        "ansible-playbook", f"playbooks/{name}", "--limit", "gw1",
+        "--extra-vars", f"mail_topology_handover={strategy}",
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    output = (await process.communicate())[0].decode()
+    if process.returncode != 0:
+        sys.exit(f"{name} failed:\n{output}")
+    return output
+
+
+async def measure(strategy: str, switches: int, rate: int, hosts: dict[str, Any]) -> Row:
+    """Switch there and back under load."""
+    row = Row(strategy)
+    gateway = hosts["gw1"]
+    load = Load([gateway["lab_address"], gateway["lab_address6"]], rate, sessions=5, senders=2)
+    load.start()
+    await asyncio.sleep(2)
+    for _ in range(switches):
+        for name in ("enable_sender_filter.yml", "disable_sender_filter.yml"):
+            began = time.monotonic()
+            output = await play(name, strategy)
+            row.seconds.append(time.monotonic() - began)
+            found = re.search(r"\((\w+)[^)]*\), (\d+) ms without", output)
+            if not found or found[1] != strategy:
+                sys.exit(f"{name} did not go the way '{strategy}':\n{output}")
+            row.milliseconds.append(int(found[2]))
+            row.switches += 1
+    await asyncio.sleep(2)
+    row.tally = await load.stop()
+    row.lost, row.doubled = count_arrivals(row.tally.acknowledged, hosts["mailstore"])
+    return row
+
+
+def count_arrivals(subjects: list[str], mailstore: dict[str, str]) -> tuple[int, int]:
+    """How many acknowledged messages did not arrive, and how many arrived more than once."""
+    deadline = time.monotonic() + ARRIVAL_SECONDS
+    wanted = set(subjects)
+    while True:
+        search = f"grep --recursive --no-filename '^Subject: load-' {STORE} || true"
+        arrived = podman("exec", mailstore["lab_container"], "sh", "-c", search).split("\n")
+        names = [line.removeprefix("Subject: ") for line in arrived]
+        missing = wanted - set(names)
+        if not missing or time.monotonic() > deadline:
+            return len(missing), sum(names.count(name) > 1 for name in wanted)
+        time.sleep(2)
+
+
+def table(rows: list[Row]) -> str:
+    """The rows as Markdown."""
+    columns = (
+        "strategy", "switches", "connections", "refused or reset", "latest greeting", "sessions",
+        "sessions cut", "messages", "lost", "ms without a listener", "seconds a switch",
+    )  # fmt: skip
+    lines = [f"| {' | '.join(columns)} |", "| --- " * len(columns) + "|"]
+    for row in rows:
+        tally = row.tally
+        ended = sum(tally.sessions.values()) + len(tally.acknowledged)
+        lines.append(
+            f"| {row.strategy} | {row.switches} | {sum(tally.connections.values())} "
+            f"| {tally.refused_or_reset} | {tally.latest_greeting:.1f} s | {ended} "
+            f"| {row.sessions_cut} | {len(tally.acknowledged)} | {row.lost} "
+            f"| {max(row.milliseconds)} at most | {sum(row.seconds) / len(row.seconds):.1f} |"
+        )
+    return "\n".join(lines)
+
+
+def records(rows: list[Row]) -> list[dict[str, Any]]:
+    """The rows in the form that every benchmark of this project writes."""
+    plain, ours = rows
+    figures = {
+        "connections refused or reset": lambda row: row.tally.refused_or_reset,
+        "sessions cut": lambda row: row.sessions_cut,
+        "acknowledged messages lost": lambda row: row.lost,
+        "acknowledged messages doubled": lambda row: row.doubled,
+    }
+    return [
+        {
+            "row": f"handover: {name} in {ours.switches} switches",
+            "ours": figure(ours),
+            "peer": figure(plain),
+            "unit": "count",
+            "ratio": figure(ours) / figure(plain) if figure(plain) else None,
+            "aim": "0",
+            "met": figure(ours) == 0,
+        }
+        for name, figure in figures.items()
+    ]
+
+
+async def main() -> int:
+    """Measure both strategies, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--switches", type=int, default=20, help="each way, for each strategy")
+    parser.add_argument("--rate", type=int, default=500, help="new connections a second")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    hosts = inventory()
+    podman(
+        "exec", hosts["gw1"]["lab_container"], "postconf", "smtpd_client_connection_count_limit=0"
+    )
+    podman("exec", hosts["gw1"]["lab_container"], "postfix", "reload")
+    await asyncio.sleep(3)
+    await play("disable_sender_filter.yml", "overlap")
+    rows = [
+        await measure(strategy, options.switches, options.rate, hosts)
+        for strategy in ("plain", "overlap")
+    ]
+    print(table(rows))
+    for row in rows:
+        print(f"{row.strategy}: {dict(row.tally.connections)} {dict(row.tally.sessions)}")
+    if options.json:
+        options.json.write_text(json.dumps(records(rows), indent=2) + "\n")
+    return 0 if all(record["met"] for record in records(rows)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

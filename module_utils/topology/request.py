@@ -1,0 +1,66 @@
+"""What is wanted of a host, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import model
+from .survey import Survey
+from .target import service_on
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wanted of one host.
+
+    `listen_addresses` are those on which port `listen` must be open in the end, IPv6 in brackets;
+    empty leaves them to whoever has the port. `drain_seconds` is how long running sessions may go
+    on; then `drain_action` is one of `wait`, `cut` and `rollback`.
+    """
+
+    topology: str
+    config_dir: Path
+    ports: model.Ports
+    smtp_address: str
+    options: Mapping[str, str]
+    listen_addresses: tuple[str, ...] = ()
+    handover: str = "overlap"
+    drain_seconds: float = 60.0
+    drain_action: str = "cut"
+
+    @property
+    def moved_to(self) -> str:
+        """The name of Postfix's service behind the filter."""
+        return f"{self.smtp_address}:{self.ports.smtp}"
+
+    @property
+    def service(self) -> str:
+        """The name of Postfix's service where there is no filter."""
+        return service_on(self.ports.listen)
+
+    @property
+    def master_cf(self) -> Path:
+        """The file that names Postfix's services."""
+        return self.config_dir / "master.cf"
+
+
+@dataclass
+class Outcome:
+    """What was done, and what it cost."""
+
+    before: Survey
+    after: Survey
+    master_cf: bytes
+    handover: str = ""
+    steps: list[str] = field(default_factory=list)
+    milliseconds_without_listener: int = 0
+    sessions_running: int = 0
+    sessions_cut: int = 0
+    seconds_waited: float = 0.0
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was done, or in check mode would be."""
+        return bool(self.steps)

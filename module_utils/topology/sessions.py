@@ -1,0 +1,57 @@
+"""SMTP sessions on a port: how many, and whose."""
+
+from __future__ import annotations
+
+import socket
+
+from .sockets import LISTEN, TIME_WAIT, Listener, Socket, processes_by_inode, read_tables
+from .survey import SERVICE_UNIT
+
+
+def of_filter(port: int) -> int:
+    """How many sessions on a port the sender filter serves."""
+    return sum(_by_filter(_connections(port)))
+
+
+def of_postfix(port: int) -> int:
+    """How many sessions on a port anybody but the sender filter serves."""
+    return sum(not filters for filters in _by_filter(_connections(port)))
+
+
+def waiting(listener: Listener) -> int:
+    """How many connections wait in a listener's queue to be accepted."""
+    return sum(
+        row.queue for row in read_tables() if row.state == LISTEN and row.inode == listener.inode
+    )
+
+
+def reaches_filter(address: str, port: int, seconds: float = 20) -> bool:
+    """Whether a new connection to an address is served by the sender filter.
+
+    Raises:
+        OSError: nobody greets.
+    """
+    with socket.create_connection((address, port), timeout=seconds) as probe:
+        own_port = probe.getsockname()[1]
+        reader = probe.makefile("rb")
+        reader.readline(512)
+        served = [row for row in _connections(port) if row.peer_port == own_port]
+        answer = any(_by_filter(served))
+        probe.sendall(b"QUIT\r\n")
+        reader.readline(512)
+    return answer
+
+
+def _connections(port: int) -> list[Socket]:
+    rows = read_tables()
+    return [row for row in rows if row.port == port and row.state not in (LISTEN, TIME_WAIT)]
+
+
+def _by_filter(rows: list[Socket]) -> list[bool]:
+    """For each connection that a process has, whether that is the filter."""
+    owners = processes_by_inode({row.inode for row in rows if row.inode})
+    return [
+        any(process.unit == SERVICE_UNIT for process in owners[row.inode])
+        for row in rows
+        if row.inode in owners
+    ]

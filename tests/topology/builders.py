@@ -1,0 +1,121 @@
+"""Surveys of gateways that are as they should be, and the parts to make others of."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+from module_utils.topology.model import Ports
+from module_utils.topology.sockets import Listener, Process
+from module_utils.topology.survey import FilterState, PostfixState, Survey
+
+ANY_IPV4 = "0.0.0.0"  # noqa: S104 - what a socket table shows; nothing is bound
+ANY_IPV6 = "::"
+LOOPBACK = "127.0.0.1"
+PORTS = Ports()
+
+SYSTEMD = Process(1, "systemd", "init.scope")
+MASTER = Process(377, "master", "postfix@-.service")
+SMTPD = Process(4021, "smtpd", "postfix@-.service")
+SENDER_FILTER = Process(880, "senderfilter", "sender-filter.service")
+AMAVIS = Process(66, "/usr/sbin/amavi", "amavis.service")
+NGINX = Process(99, "nginx", "nginx.service")
+STRAY = Process(5150, "python3", "")
+
+RUNNING = FilterState(installed=True, socket_active=True, service_active=True, enabled=True)
+STOPPED = FilterState(installed=True, socket_active=False, service_active=False, enabled=False)
+
+_REST = (
+    b"pickup    unix  n       -       y       60      1       pickup\n"
+    b"127.0.0.1:10026 inet n  -       n       -       -       smtpd\n"
+)
+DIRECT_CF = b"smtp      inet  n       -       y       -       -       smtpd\n" + _REST
+EDGE_CF = (
+    b"#smtp      inet  n       -       y       -       -       smtpd\n"
+    b"127.0.0.1:2500 inet  n       -       y       -       -       smtpd\n"
+    b"  -o smtpd_upstream_proxy_protocol=haproxy\n" + _REST
+)
+
+PARAMETERS = {
+    "mail_version": "3.7.11",
+    "inet_protocols": "all",
+    "inet_interfaces": "all",
+    "master_service_disable": "",
+    "process_id_directory": "pid",
+    "queue_directory": "/var/spool/postfix",
+}
+
+_inodes = itertools.count(70_000)
+
+
+def listener(
+    port: int, *processes: Process, address: str = LOOPBACK, inode: int | None = None
+) -> Listener:
+    """A listening socket that these processes have open."""
+    family = "ipv6" if ":" in address else "ipv4"
+    return Listener(family, address, port, inode or next(_inodes), processes)
+
+
+def public(port: int, *processes: Process) -> list[Listener]:
+    """A socket on all addresses of each family."""
+    return [listener(port, *processes, address=address) for address in (ANY_IPV4, ANY_IPV6)]
+
+
+def after_the_filter() -> list[Listener]:
+    """The hop through the scan service."""
+    return [listener(PORTS.scan, AMAVIS), listener(PORTS.reinjection, MASTER, SMTPD)]
+
+
+def postfix_on_listen() -> list[Listener]:
+    """The sockets of topology direct."""
+    return [*public(PORTS.listen, MASTER, SMTPD), *after_the_filter()]
+
+
+def filter_on_listen() -> list[Listener]:
+    """The sockets of topology edge."""
+    on_smtp = listener(PORTS.smtp, MASTER, SMTPD)
+    return [*public(PORTS.listen, SYSTEMD, SENDER_FILTER), on_smtp, *after_the_filter()]
+
+
+def survey(
+    listeners: list[Listener],
+    master_cf: bytes,
+    units: FilterState,
+    *,
+    master_pid: int | None = MASTER.pid,
+    ports: Ports = PORTS,
+    **parameters: str,
+) -> Survey:
+    """A host; Postfix's parameters are those of PARAMETERS unless given."""
+    postfix = PostfixState(
+        config_dir=Path("/etc/postfix"),
+        parameters={**PARAMETERS, **parameters},
+        master_cf=master_cf,
+        pid_file=Path("/var/spool/postfix/pid/master.pid"),
+        master_pid=master_pid,
+    )
+    return Survey(ports, tuple(listeners), postfix, units)
+
+
+def direct(
+    listeners: list[Listener] | None = None,
+    master_cf: bytes = DIRECT_CF,
+    units: FilterState = STOPPED,
+    master_pid: int | None = MASTER.pid,
+    **parameters: str,
+) -> Survey:
+    """A host in topology direct, but for what is given."""
+    sockets = postfix_on_listen() if listeners is None else listeners
+    return survey(sockets, master_cf, units, master_pid=master_pid, **parameters)
+
+
+def edge(
+    listeners: list[Listener] | None = None,
+    master_cf: bytes = EDGE_CF,
+    units: FilterState = RUNNING,
+    master_pid: int | None = MASTER.pid,
+    **parameters: str,
+) -> Survey:
+    """A host in topology edge, but for what is given."""
+    sockets = filter_on_listen() if listeners is None else listeners
+    return survey(sockets, master_cf, units, master_pid=master_pid, **parameters)

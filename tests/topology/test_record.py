@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from module_utils.topology import model, record
+from module_utils.topology.model import Ports
+
+
+@pytest.mark.parametrize("topology", model.TOPOLOGIES)
+def test_what_is_declared_is_on_record(tmp_path: Path, topology: str) -> None:
+    file = tmp_path / "new/folder/declared.json"
+    record.write(record.render(topology, Ports()), file)
+    assert record.declared(file) == topology
+    assert record.read(file) == record.render(topology, Ports())
+    assert [path.name for path in file.parent.iterdir()] == ["declared.json"]
+
+
+def test_a_record_is_one_line_of_json_that_names_the_ports() -> None:
+    data = record.render(model.EDGE, Ports(listen=26, smtp=2600))
+    assert data == record.render(model.EDGE, Ports(listen=26, smtp=2600, scan=1))
+    assert json.loads(data) == {"topology": "edge", "listen": 26, "smtp": 2600}
+    assert data.count(b"\n") == 1
+    assert data.endswith(b"\n")
+
+
+def test_other_declarations_give_other_bytes() -> None:
+    declarations = {
+        record.render(topology, ports)
+        for topology in model.TOPOLOGIES
+        for ports in (Ports(), Ports(listen=26), Ports(smtp=2600))
+    }
+    assert len(declarations) == 6
+
+
+def test_nothing_is_declared_where_nothing_was_written(tmp_path: Path) -> None:
+    file = tmp_path / "declared.json"
+    assert record.read(file) is None
+    assert record.declared(file) is None
+    record.write(b"", file)
+    assert record.declared(file) is None
+
+
+def test_the_last_declaration_counts_and_can_be_taken_back(tmp_path: Path) -> None:
+    file = tmp_path / "declared.json"
+    record.write(record.render(model.DIRECT, Ports()), file)
+    previous = record.read(file)
+    record.write(record.render(model.EDGE, Ports()), file)
+    assert record.declared(file) == model.EDGE
+    record.write(previous, file)
+    assert record.declared(file) == model.DIRECT
+    record.write(None, file)
+    assert record.read(file) is None
+    record.write(None, file)
