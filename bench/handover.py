@@ -22,6 +22,7 @@ from smtp_load import Load, Tally
 ROOT = Path(__file__).resolve().parent.parent
 STORE = "/var/mail/store/new"
 ARRIVAL_SECONDS = 600
+STRATEGIES = ("plain", "overlap")
 
 
 @dataclass
@@ -154,21 +155,26 @@ async def main() -> int:
     parser.add_argument("--switches", type=int, default=20, help="each way, for each strategy")
     parser.add_argument("--rate", type=int, default=500, help="new connections a second")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--only", choices=STRATEGIES, help="measure one strategy, without a table")
     options = parser.parse_args()
     hosts = inventory()
-    podman(
-        "exec", hosts["gw1"]["lab_container"], "postconf", "smtpd_client_connection_count_limit=0"
-    )
-    podman("exec", hosts["gw1"]["lab_container"], "postfix", "reload")
+    container = hosts["gw1"]["lab_container"]
+    # One host plays many clients, and no name server knows its name.
+    podman("exec", container, "postconf", "smtpd_client_connection_count_limit=0")
+    podman("exec", container, "postconf", "smtpd_peername_lookup=no")
+    podman("exec", container, "postfix", "reload")
     await asyncio.sleep(3)
     await play("disable_sender_filter.yml", "overlap")
     rows = [
         await measure(strategy, options.switches, options.rate, hosts)
-        for strategy in ("plain", "overlap")
+        for strategy in STRATEGIES
+        if options.only in (None, strategy)
     ]
     print(table(rows))
     for row in rows:
         print(f"{row.strategy}: {dict(row.tally.connections)} {dict(row.tally.sessions)}")
+    if options.only:
+        return 0
     if options.json:
         options.json.write_text(json.dumps(records(rows), indent=2) + "\n")
     return 0 if all(record["met"] for record in records(rows)) else 1

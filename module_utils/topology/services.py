@@ -46,7 +46,7 @@ def listen_for_filter() -> None:
     """Let systemd take the filter's port, now and at each boot. Connections wait in its queue."""
     run(["systemctl", "reset-failed", SOCKET_UNIT, SERVICE_UNIT])
     systemctl("start", SOCKET_UNIT)
-    systemctl("enable", "--quiet", SOCKET_UNIT)
+    systemctl("enable", "--quiet", SOCKET_UNIT, SERVICE_UNIT)
 
 
 def start_filter() -> None:
@@ -57,8 +57,9 @@ def start_filter() -> None:
 
 def stop_filter() -> None:
     """Stop the filter now and at each boot; returns when its sessions have ended."""
-    systemctl("disable", "--quiet", SOCKET_UNIT)
-    systemctl("stop", SOCKET_UNIT, SERVICE_UNIT)
+    systemctl("disable", "--quiet", SOCKET_UNIT, SERVICE_UNIT)
+    systemctl("stop", SOCKET_UNIT)
+    systemctl("stop", SERVICE_UNIT)
     run(["systemctl", "reset-failed", SOCKET_UNIT, SERVICE_UNIT])
 
 

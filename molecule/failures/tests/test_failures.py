@@ -185,7 +185,7 @@ def test_a_filter_that_cannot_start_leaves_the_port_to_postfix(gateway: LabHost)
         output = must_fail(ENABLE, gateway)
     finally:
         gateway.run(f"rm -r {DROP_IN}; systemctl daemon-reload; systemctl reset-failed")
-    assert "step 'start the sender filter' failed" in output
+    assert "step 'let the filter listen beside Postfix' failed" in output
     assert "The host is as it was before (direct), proven" in output
     assert greets(gateway)
 
