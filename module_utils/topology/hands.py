@@ -14,6 +14,7 @@ from .request import Outcome, Request
 from .survey import Survey
 
 SETTLE_SECONDS = 20.0
+PATIENCE_SECONDS = 0.5  # for master to end its own children
 Step = tuple[str, Callable[[], None]]
 
 
@@ -56,13 +57,20 @@ class Hands:
         atomic.replace(self.request.master_cf, original)
         if self.before.glance().postfix.master_pid is None:
             services.restart_postfix()
-        else:
-            services.reload_postfix(self.request.config_dir)
+            return
+        ports = (self.request.ports.listen, self.request.ports.smtp)
+        had = {port: model.POSTFIX in self.before.owners(port) for port in ports}
+        given_up = [port for port in ports if not had[port]]
+        self._reload(
+            lambda now: all((model.POSTFIX in now.owners(p)) == had[p] for p in ports), given_up
+        )
 
-    def reload_postfix(self, settled: Callable[[Survey], bool]) -> None:
-        """Reload, and wait until the socket table shows what it should."""
-        services.reload_postfix(self.request.config_dir)
-        in_time = services.wait_until(lambda: self._watch(settled), SETTLE_SECONDS)
+    def reload_postfix(self, settled: Callable[[Survey], bool], given_up: int | None) -> None:
+        """Reload, and wait until the socket table shows what it should.
+
+        Sessions of a service that listened on port `given_up` are ended by that.
+        """
+        in_time = self._reload(settled, [given_up] if given_up else [])
         if self.before.glance().postfix.master_pid is None:
             msg = f"Postfix's master died of the reload:\n{services.postfix_last_words()}"
             raise services.ServiceError(msg)
@@ -73,10 +81,27 @@ class Hands:
             )
             raise services.ServiceError(msg)
 
-    def _watch(self, settled: Callable[[Survey], bool]) -> bool:
-        now = self.before.glance()
-        self.note_listener(now)
-        return now.postfix.master_pid is None or settled(now)
+    def _reload(self, settled: Callable[[Survey], bool], given_up: list[int]) -> bool:
+        services.reload_postfix(self.request.config_dir)
+        began = time.monotonic()
+
+        def watch() -> bool:
+            now = self.before.glance()
+            self.note_listener(now)
+            if now.postfix.master_pid is None or settled(now):
+                return True
+            if time.monotonic() - began > PATIENCE_SECONDS:
+                left = [one for port in given_up for one in now.on(port)]
+                services.end_children(left, now.postfix.master_pid)
+            return False
+
+        return services.wait_until(watch, SETTLE_SECONDS)
+
+    @property
+    def given_up(self) -> int:
+        """The port that Postfix has no more in the wanted topology."""
+        ports = self.request.ports
+        return ports.listen if self.request.topology == model.EDGE else ports.smtp
 
     def in_place(self, survey: Survey) -> bool:
         """Whether Postfix listens where the topology wants it, and nowhere else."""

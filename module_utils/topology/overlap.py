@@ -91,7 +91,7 @@ class _Overlap:
     def add_second_service(self) -> None:
         self._write_both(self.request.moved_to)
         behind = self.request.ports.smtp
-        self.hands.reload_postfix(lambda now: now.owners(behind) == [model.POSTFIX])
+        self.hands.reload_postfix(lambda now: now.owners(behind) == [model.POSTFIX], None)
 
     def let_filter_listen(self) -> None:
         # Until the filter is ready, nobody is dealt to its queue.
@@ -111,7 +111,7 @@ class _Overlap:
     def let_postfix_listen(self) -> None:
         self._steer(FIRST)
         self._write_both(self.request.service)
-        self.hands.reload_postfix(lambda now: model.POSTFIX in now.owners(self.port))
+        self.hands.reload_postfix(lambda now: model.POSTFIX in now.owners(self.port), None)
 
     def steer_to_postfix(self) -> None:
         self.hands.on_failure("steer to the filter again", lambda: self._steer_back(model.POSTFIX))
@@ -129,7 +129,7 @@ class _Overlap:
 
     def remove_old_service(self) -> None:
         self.hands.write_master_cf(self.hands.wanted)
-        self.hands.reload_postfix(self.hands.in_place)
+        self.hands.reload_postfix(self.hands.in_place, self.hands.given_up)
         steering.release(self.hands.before.glance().on(self.port))
 
     def _write_both(self, second: str) -> None:

@@ -19,7 +19,9 @@ def steps(hands: Hands) -> list[Step]:
     if hands.wanted != hands.before.postfix.master_cf:
         todo.append(("move Postfix in master.cf and reload it", lambda: _move_postfix(hands)))
     elif not hands.in_place(hands.before):
-        todo.append(("reload Postfix", lambda: hands.reload_postfix(hands.in_place)))
+        todo.append(
+            ("reload Postfix", lambda: hands.reload_postfix(hands.in_place, hands.given_up))
+        )
     if edge and not hands.before.filter.running:
         todo.append(("start the sender filter", hands.start_filter))
     return todo
@@ -31,4 +33,4 @@ def _move_postfix(hands: Hands) -> None:
     if hands.request.topology == model.EDGE:
         hands.outcome.sessions_cut = hands.outcome.sessions_running
     hands.write_master_cf(hands.wanted)
-    hands.reload_postfix(hands.in_place)
+    hands.reload_postfix(hands.in_place, hands.given_up)

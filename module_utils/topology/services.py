@@ -5,11 +5,15 @@ Return codes are not enough: `postfix reload` returns 0 while master dies of a p
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from .sockets import Listener
 from .survey import SERVICE_UNIT, SOCKET_UNIT, run
 
 POLL_SECONDS = 0.005
@@ -35,6 +39,20 @@ def reload_postfix(config_dir: Path) -> None:
     if result.returncode != 0:
         msg = f"postfix reload failed: {result.stderr.strip()}"
         raise ServiceError(msg)
+
+
+def end_children(listeners: Iterable[Listener], master: int | None) -> None:
+    """End the processes that still hold a listener which master has been told to give up.
+
+    master does that itself, where it may: Debian 13's unit takes CAP_KILL from it, and then a
+    reload that removes a service spins until the last session on it has ended by itself.
+    """
+    for listener in listeners:
+        children = [one for one in listener.processes if one.pid != master]
+        if len(children) < len(listener.processes):
+            for process in children:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGTERM)
 
 
 def restart_postfix() -> None:
