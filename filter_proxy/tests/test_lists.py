@@ -82,7 +82,7 @@ def test_find_against_a_scan_with_ipaddress(nets, data):
 
 
 def test_two_hundred_thousand_entries():
-    dice = random.Random(1)  # noqa: S311 - repeatable on purpose
+    dice = random.Random(1)
     values = dice.sample(range(2**32), 200_000)
     entries = AddressList()
     entries.read("big", (str(ipaddress.IPv4Address(v)) for v in values), flags=True)

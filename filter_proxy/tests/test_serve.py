@@ -108,7 +108,7 @@ async def test_postfix_half_closes_and_still_listens(proxy):
 
 
 async def test_thirty_megabytes_each_way_past_a_slow_reader(proxy):
-    blob = random.Random(2).randbytes(30 * MEGABYTE)  # noqa: S311 - repeatable on purpose
+    blob = random.Random(2).randbytes(30 * MEGABYTE)
     received = asyncio.get_running_loop().create_future()
 
     async def exchange(reader, writer):

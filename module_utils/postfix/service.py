@@ -101,7 +101,7 @@ def is_wildcard(service: str) -> bool:
 
     Without a host, Postfix listens where ``inet_interfaces`` says.
     """
-    return canonical_host(split_host_port(service)[0]) in ("", "0.0.0.0", "::")  # noqa: S104
+    return canonical_host(split_host_port(service)[0]) in ("", "0.0.0.0", "::")
 
 
 def identity(service: str, kind: str) -> Identity:

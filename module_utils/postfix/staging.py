@@ -65,7 +65,7 @@ class Stage:
             InvalidConfig: it failed, or said that something is wrong.
         """
         command = [find_program(program), "-c", str(self.staged), *arguments]
-        done = subprocess.run(  # noqa: S603 - a fixed program of Postfix, no shell
+        done = subprocess.run(
             command,
             capture_output=True,
             check=False,

@@ -16,14 +16,13 @@ from ..postfix.master_cf import MasterDocument
 from . import model, services, sessions, steering
 from .hands import Hands, Step
 from .services import wait_until
-from .sockets import Listener
+from .sockets import Listener, reachable
 from .survey import Survey
 
 FIRST_WITH_REUSEPORT = (3, 6)
 FIRST_KERNEL = (5, 6)  # pidfd_getfd
 POLL_SECONDS = 0.1
 PROBES = 3
-LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to reach a wildcard
 FIRST, SECOND = 0, 1  # members of a group, in the order in which they joined
 
 
@@ -159,8 +158,7 @@ class _Overlap:
         """Connect to each address and see who serves the connection."""
         for address in {one.address for one in self.old}:
             for _ in range(PROBES):
-                reachable = LOOPBACK.get(address, address)
-                if sessions.reaches_filter(reachable, self.port) != filters:
+                if sessions.reaches_filter(reachable(address), self.port) != filters:
                     msg = f"a new connection to {address} was not steered where it should go"
                     raise services.ServiceError(msg)
 

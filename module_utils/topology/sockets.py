@@ -64,6 +64,11 @@ class Listener:
         return mapped.startswith("127.") or self.address == "::1"
 
 
+def reachable(address: str) -> str:
+    """Where this host itself reaches a listener: of a wildcard address the loopback one."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
+
+
 def parse_table(text: str, family: str) -> list[Socket]:
     """The rows of /proc/net/tcp (`family` "ipv4") or /proc/net/tcp6 ("ipv6")."""
     rows = (line.split() for line in text.splitlines()[1:])

@@ -13,11 +13,11 @@ from .diagnosis import differences, seen_topology
 from .hands import SETTLE_SECONDS, Hands, Step
 from .preflight import obstacles
 from .request import Outcome, Request
+from .sockets import reachable
 from .survey import Survey, take
 from .target import master_cf
 
 LOCK_SECONDS = 60.0
-LOOPBACK = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}  # noqa: S104 - where to reach a wildcard
 
 
 class SwitchError(Exception):
@@ -105,7 +105,7 @@ def _prove(request: Request) -> Survey:
     if wanted and sorted(addresses) != sorted(wanted):
         wrong.append(f"port {port} is open on {addresses}, and should be on {wanted}")
     for address in [] if wrong else addresses:
-        greeting = services.banner(LOOPBACK.get(address, address.strip("[]")), port)
+        greeting = services.banner(reachable(address.strip("[]")), port)
         if not greeting.startswith("220"):
             wrong.append(f"{address}:{port} does not greet as Postfix does: {greeting}")
     if wrong:

@@ -28,7 +28,7 @@ def send(number: int) -> tuple[str, str]:
     """Send one message over a connection of its own."""
     target, source, token = sys.argv[1:4]
     subject = f"{token}-{number:04}"
-    text = body(random.Random(subject))  # noqa: S311
+    text = body(random.Random(subject))
     headers = f"From: <sender@remote.test>\r\nTo: <r@example.test>\r\nSubject: {subject}\r\n"
     headers += f"Date: Mon, 24 Nov 2025 10:00:00 +0000\r\nMessage-ID: <{subject}@remote.test>\r\n"
     with smtplib.SMTP(target, 25, timeout=120, source_address=(source, 0)) as session:
@@ -44,7 +44,7 @@ def send(number: int) -> tuple[str, str]:
 def main() -> None:
     messages, connections = map(int, sys.argv[4:6])
     with ThreadPoolExecutor(connections) as pool:
-        print(json.dumps(dict(pool.map(send, range(messages)))))  # noqa: T201
+        print(json.dumps(dict(pool.map(send, range(messages)))))
 
 
 main()

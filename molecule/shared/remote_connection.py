@@ -57,11 +57,11 @@ def main() -> None:
             request, *arguments = json.loads(line)
             _answer(getattr(connection, request)(*arguments))
     except OSError as error:
-        print(json.dumps({"error": f"{type(error).__name__}: {error}"}), flush=True)  # noqa: T201
+        print(json.dumps({"error": f"{type(error).__name__}: {error}"}), flush=True)
 
 
 def _answer(value: object) -> None:
-    print(json.dumps({"answer": value}), flush=True)  # noqa: T201
+    print(json.dumps({"answer": value}), flush=True)
 
 
 main()

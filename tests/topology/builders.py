@@ -9,7 +9,7 @@ from module_utils.topology.model import Ports
 from module_utils.topology.sockets import Listener, Process
 from module_utils.topology.survey import FilterState, PostfixState, Survey
 
-ANY_IPV4 = "0.0.0.0"  # noqa: S104 - what a socket table shows; nothing is bound
+ANY_IPV4 = "0.0.0.0"
 ANY_IPV6 = "::"
 LOOPBACK = "127.0.0.1"
 PORTS = Ports()

@@ -115,7 +115,7 @@ def test_a_message_of_30_megabytes_arrives_byte_for_byte(
     gateway: LabHost, client: Client, mailstore: MailStore
 ) -> None:
     subject = unique()
-    content = random.Random(subject).randbytes(22_500_000)  # noqa: S311
+    content = random.Random(subject).randbytes(22_500_000)
     text = b64encode(content)
     body = b"".join(text[start : start + 76] + b"\r\n" for start in range(0, len(text), 76))
     assert len(body) > 30_000_000
