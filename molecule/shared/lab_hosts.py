@@ -175,13 +175,20 @@ def inventory() -> dict[str, dict[str, str]]:
     return variables
 
 
-def play(playbook: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run one of the project's playbooks on the lab's gateways."""
-    return subprocess.run(
+def start_play(playbook: str, *arguments: str) -> subprocess.Popen[str]:
+    """Start one of the project's playbooks on the lab's gateways."""
+    return subprocess.Popen(
         ["ansible-playbook", "--inventory", "inventories/lab", f"playbooks/{playbook}", *arguments],
         cwd=ROOT,
         env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
-        check=False,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def play(playbook: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run one of the project's playbooks on the lab's gateways, to its end."""
+    process = start_play(playbook, *arguments)
+    output, _ = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, output)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
-from lab_hosts import Client, LabHost, MailStore, play
+from lab_hosts import Client, LabHost, MailStore, eventually, play, start_play
 from smtp import Session, message
 
 ENABLE, DISABLE = "enable_sender_filter.yml", "disable_sender_filter.yml"
@@ -72,3 +74,47 @@ def test_the_plain_order_is_taken_where_asked_for_and_says_what_it_cost(
     assert all("senderfilter" in one.processes for one in gateway.listeners(25))
     result = play(DISABLE, *plain)
     assert result.returncode == 0, result.stdout
+
+
+def filter_listens(gateway: LabHost) -> bool:
+    return any("senderfilter" in one.processes for one in gateway.listeners(25))
+
+
+@contextmanager
+def moving_to_edge(
+    gateway: LabHost, client: Client
+) -> Iterator[tuple[subprocess.Popen[str], Session]]:
+    """A move to `edge` that waits for the end of a session."""
+    assert play(DISABLE, "--limit", gateway.name).returncode == 0
+    with Session(client, gateway.address) as session:
+        process = start_play(ENABLE, "--limit", gateway.name)
+        eventually(lambda: filter_listens(gateway), "the filter listens beside Postfix")
+        yield process, session
+    process.kill()
+    process.wait()
+
+
+def test_a_move_that_is_told_to_stop_takes_itself_back(gateway: LabHost, client: Client) -> None:
+    before = gateway.read("/root/before/master.cf")
+    with moving_to_edge(gateway, client) as (process, session):
+        gateway.run("kill -TERM $(cat /run/lock/sender-filter-0/master.cf-*.lock)")
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode != 0
+        assert "the module was told to stop (SIGTERM)" in output
+        assert "The host is as it was before (direct), proven" in output
+        assert session.say("NOOP").startswith("250")
+    assert gateway.read("/etc/postfix/master.cf") == before
+    assert not filter_listens(gateway)
+
+
+def test_a_move_goes_on_to_its_end_when_the_control_node_is_gone(
+    gateway: LabHost, client: Client
+) -> None:
+    with moving_to_edge(gateway, client) as (process, session):
+        process.kill()
+        process.wait()
+        assert session.say("NOOP").startswith("250")
+        session.quit()
+    verified = ("verify_topology.yml", "--limit", gateway.name)
+    eventually(lambda: play(*verified).returncode == 0, "the host is in topology edge")
+    assert b"\n127.0.0.1:2500 inet" in gateway.read("/etc/postfix/master.cf")

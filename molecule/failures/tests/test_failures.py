@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -200,8 +201,10 @@ def test_an_entry_that_is_no_address_is_named(gateway: LabHost) -> None:
 
 def test_a_second_play_at_once_waits_for_the_first(gateway: LabHost) -> None:
     assert play(ENABLE, "--limit", gateway.name).returncode == 0
-    lock = gateway.run("ls /run/lock/ | grep -i -e postfix -e sender | head -1").strip()
-    gateway.run(f"systemd-run --quiet --unit=holder flock /run/lock/{lock} sleep 4")
+    lock = gateway.run("ls /run/lock/sender-filter-0/master.cf-*.lock").strip()
+    gateway.run(f"systemd-run --quiet --unit=holder flock {lock} sleep 12")
+    began = time.monotonic()
     result = play(DISABLE, "--limit", gateway.name)
     assert result.returncode == 0, result.stdout
-    assert "direct" in result.stdout
+    assert time.monotonic() - began > 8
+    assert gateway.host.run("systemctl is-active holder").stdout.strip() == "inactive"
