@@ -37,11 +37,6 @@ class Row:
     lost: int = 0
     doubled: int = 0
 
-    @property
-    def sessions_cut(self) -> int:
-        """Long sessions and transactions that did not end by themselves."""
-        return sum(n for how, n in self.tally.sessions.items() if how != "ended by itself")
-
 
 def podman(*arguments: str) -> str:
     """What podman prints."""
@@ -120,7 +115,7 @@ def table(rows: list[Row]) -> str:
         lines.append(
             f"| {row.strategy} | {row.switches} | {sum(tally.connections.values())} "
             f"| {tally.refused_or_reset} | {tally.latest_greeting:.1f} s | {ended} "
-            f"| {row.sessions_cut} | {len(tally.acknowledged)} | {row.lost} "
+            f"| {tally.sessions_cut} | {len(tally.acknowledged)} | {row.lost} "
             f"| {max(row.milliseconds)} at most | {sum(row.seconds) / len(row.seconds):.1f} |"
         )
     return "\n".join(lines)
@@ -131,7 +126,7 @@ def records(rows: list[Row]) -> list[dict[str, Any]]:
     plain, ours = rows
     figures = {
         "connections refused or reset": lambda row: row.tally.refused_or_reset,
-        "sessions cut": lambda row: row.sessions_cut,
+        "sessions cut": lambda row: row.tally.sessions_cut,
         "acknowledged messages lost": lambda row: row.lost,
         "acknowledged messages doubled": lambda row: row.doubled,
     }

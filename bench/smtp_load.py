@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 
 GREETING_SECONDS = 20.0
-LATE_SECONDS = 1.0
+ENDED, REFUSED = "ended by itself", "refused"
 
 
 @dataclass
@@ -25,8 +25,14 @@ class Tally:
 
     @property
     def refused_or_reset(self) -> int:
-        """Short connections that did not get a greeting and a goodbye."""
-        return sum(self.connections.values()) - self.connections["served"]
+        """Connections that did not get a greeting, or no goodbye."""
+        lost = sum(self.connections.values()) - self.connections["served"]
+        return lost + self.sessions[REFUSED]
+
+    @property
+    def sessions_cut(self) -> int:
+        """Sessions and transactions that began and did not end by themselves."""
+        return sum(n for how, n in self.sessions.items() if how not in (ENDED, REFUSED))
 
 
 class Load:
@@ -95,8 +101,11 @@ class Load:
         while not self._stopping.is_set():
             try:
                 ended = await self._one_session(random.uniform(2, 6))
+            except ConnectionRefusedError:
+                ended = REFUSED
+                await asyncio.sleep(0.5)
             except (OSError, EOFError) as error:
-                ended = f"cut: {error!r}"
+                ended = f"cut: {type(error).__name__}"
             self.tally.sessions[ended] += 1
 
     async def _one_session(self, seconds: float) -> str:
@@ -111,7 +120,7 @@ class Load:
         writer.write(b"QUIT\r\n")
         await _expect(reader, b"221")
         writer.close()
-        return "ended by itself"
+        return ENDED
 
     async def _send_messages(self) -> None:
         while not self._stopping.is_set():
@@ -119,8 +128,10 @@ class Load:
             try:
                 await self._one_message(subject)
                 self.tally.acknowledged.append(subject)
+            except ConnectionRefusedError:
+                self.tally.sessions[REFUSED] += 1
             except (OSError, EOFError) as error:
-                self.tally.sessions[f"cut while sending: {error!r}"] += 1
+                self.tally.sessions[f"cut while sending: {type(error).__name__}"] += 1
             await asyncio.sleep(1.0)
 
     async def _one_message(self, subject: str) -> None:
