@@ -189,7 +189,8 @@ def main() -> None:
         argument_spec={**OPTIONS, **CONFIG_DIR, **PORTS}, supports_check_mode=True
     )
     params: dict[str, Any] = module.params
-    _outlive_the_connection()
+    # A lost connection does not end a move half way.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     request = Request(
         topology=params["topology"],
         config_dir=Path(params["config_dir"]),
@@ -206,17 +207,6 @@ def main() -> None:
     except (SwitchError, SurveyError, PostfixError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**_result(outcome, request), **_diff(outcome, request))
-
-
-def _outlive_the_connection() -> None:
-    """A lost connection does not end a move half way, and a SIGTERM takes it back first."""
-
-    def stop(number: int, _frame: object) -> None:
-        msg = f"the module was told to stop ({signal.Signals(number).name})"
-        raise SystemExit(msg)
-
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, stop)
 
 
 def _result(outcome: Outcome, request: Request) -> dict[str, Any]:

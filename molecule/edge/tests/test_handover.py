@@ -94,19 +94,6 @@ def moving_to_edge(
     process.wait()
 
 
-def test_a_move_that_is_told_to_stop_takes_itself_back(gateway: LabHost, client: Client) -> None:
-    before = gateway.read("/root/before/master.cf")
-    with moving_to_edge(gateway, client) as (process, session):
-        gateway.run("kill -TERM $(cat /run/lock/sender-filter-0/master.cf-*.lock)")
-        output, _ = process.communicate(timeout=60)
-        assert process.returncode != 0
-        assert "the module was told to stop (SIGTERM)" in output
-        assert "The host is as it was before (direct), proven" in output
-        assert session.say("NOOP").startswith("250")
-    assert gateway.read("/etc/postfix/master.cf") == before
-    assert not filter_listens(gateway)
-
-
 def test_a_move_goes_on_to_its_end_when_the_control_node_is_gone(
     gateway: LabHost, client: Client
 ) -> None:
