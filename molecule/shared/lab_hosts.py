@@ -10,8 +10,6 @@ import tarfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from email import message_from_bytes
-from email.message import Message
 from io import BytesIO
 from pathlib import Path
 from typing import TypeVar
@@ -113,11 +111,6 @@ class Client(LabHost):
 class MailStore(LabHost):
     """The mail server behind the gateways: it keeps each message it gets as one file."""
 
-    def messages(self) -> list[Message]:
-        """Every message that has arrived."""
-        names = self.run(f"ls {STORE} 2>/dev/null || true").split()
-        return [message_from_bytes(self.read(f"{STORE}/{name}")) for name in names]
-
     def stored(self, text: str) -> list[bytes]:
         """Each message that has this text in it, as it lies on the disk."""
         program = (
@@ -139,17 +132,6 @@ class MailStore(LabHost):
 
     def _count(self, text: str) -> int:
         return int(self.run(f"grep -rlF -- '{text}' {STORE} | wc -l"))
-
-    def wait_for(self, subject: str, seconds: float = 60, count: int = 1) -> list[Message]:
-        """The messages with this subject, once there are `count` of them."""
-        deadline = time.monotonic() + seconds
-        pattern = f"^Subject: {re.escape(subject)}$"
-        while True:
-            found = self.run(f"grep --recursive --files-with-matches '{pattern}' {STORE} || true")
-            if len(found.split()) >= count or time.monotonic() > deadline:
-                break
-            time.sleep(0.3)
-        return [message_from_bytes(self.read(name)) for name in found.split()]
 
 
 def eventually(probe: Callable[[], Found | None], what: str, seconds: float = 30) -> Found:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 from lab_hosts import Client, LabHost, MailStore, eventually, play, start_play
-from smtp import Session, message
+from smtp import Session, message, unique
 
 ENABLE, DISABLE = "enable_sender_filter.yml", "disable_sender_filter.yml"
 
@@ -27,7 +27,7 @@ def test_a_session_that_runs_during_the_move_delivers_its_message(
 ) -> None:
     other = ENABLE if playbook == DISABLE else DISABLE
     assert play(other, "--limit", gateway.name).returncode == 0
-    subject = f"handover-{gateway.name}-{playbook[:3]}-{family}"
+    subject = f"handover-{unique()}"
     output: list[str] = []
     with Session(client, gateway.address_in(family)) as session:
         session.hello()
@@ -35,12 +35,13 @@ def test_a_session_that_runs_during_the_move_delivers_its_message(
             target=lambda: output.append(play(playbook, "--limit", gateway.name).stdout)
         )
         mover.start()
-        mover.join(timeout=8)
+        eventually(lambda: both_listen(gateway), "both listen on port 25", 60)
+        mover.join(timeout=5)
         assert mover.is_alive(), f"the move did not wait for the session: {output}"
         session.deliver(message(subject))
     mover.join(timeout=60)
     assert "(overlap), 0 ms without a listener, 1 sessions running and 0 cut" in output[0]
-    assert len(mailstore.wait_for(subject)) == 1
+    assert len(mailstore.wait_for_stored(f"Subject: {subject}")) == 1
 
 
 def test_sessions_that_stay_beyond_the_limit_take_the_move_back(
@@ -74,6 +75,11 @@ def test_the_plain_order_is_taken_where_asked_for_and_says_what_it_cost(
     assert all("senderfilter" in one.processes for one in gateway.listeners(25))
     result = play(DISABLE, *plain)
     assert result.returncode == 0, result.stdout
+
+
+def both_listen(gateway: LabHost) -> bool:
+    found = set().union(*(one.processes for one in gateway.listeners(25)))
+    return {"senderfilter", "master"} <= found
 
 
 def filter_listens(gateway: LabHost) -> bool:
