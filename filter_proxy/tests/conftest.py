@@ -3,7 +3,6 @@
 import asyncio
 import inspect
 import os
-import signal
 
 import pytest
 from harness import Filter
@@ -32,6 +31,4 @@ def pytest_pyfunc_call(pyfuncitem):
 def proxy(tmp_path):
     made = Filter(tmp_path)
     yield made
-    if made.process is not None and made.process.poll() is None:
-        made.signal(signal.SIGKILL)
-        made.process.wait()
+    made.kill()

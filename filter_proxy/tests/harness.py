@@ -1,8 +1,10 @@
 """A running filter and a back end for it, on loopback."""
 
 import asyncio
+import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -11,6 +13,25 @@ from pathlib import Path
 from proxy_header import header_length, read_header
 
 COMMAND = Path(sys.executable).with_name("senderfilter")
+
+# Passes sockets as systemd does: from descriptor 3 on, their number in the environment.
+ACTIVATE = """
+import os, sys
+count, command = int(sys.argv[1]), sys.argv[2:]
+numbers, command = [int(number) for number in command[:count]], command[count:]
+for target, number in enumerate(numbers, 3):
+    os.dup2(number, target)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": str(count)}
+os.execv(command[0], command)
+"""
+
+# Runs the command after a change to the code: to shorten a time, or to break something.
+CHANGED = """
+import runpy, sys
+exec(sys.argv[1])
+sys.argv = sys.argv[2:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 class Backend:
@@ -62,6 +83,7 @@ class Filter:
         self.stderr = directory / "stderr"
         self.lists = {"blocked": directory / "blocked", "approved": directory / "approved"}
         self.process = None
+        self.groups = []
         self.told = []
         self.write_lists()
 
@@ -79,8 +101,17 @@ class Filter:
             f'[log]\ndirectory = "{self.records}"\n{more}'
         )
 
-    async def start(self, *, environ=None, launcher=(), pass_fds=()):
-        """Start it, by way of a launcher or not, and wait until it says READY."""
+    async def start(self, *, environ=None, launcher=(), sockets=(), change=""):
+        """Start it and wait until it says READY.
+
+        By way of a launcher; with sockets as from systemd; with a change to its code.
+        """
+        launcher = list(launcher)
+        if sockets:
+            numbers = [str(each.fileno()) for each in sockets]
+            launcher += [sys.executable, "-c", ACTIVATE, str(len(sockets)), *numbers]
+        if change:
+            launcher += [sys.executable, "-c", CHANGED, change]
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         address = self.directory / "notify"
         address.unlink(missing_ok=True)
@@ -90,10 +121,20 @@ class Filter:
                 [*launcher, COMMAND, "serve", "--config", self.config],
                 env=os.environ | {"NOTIFY_SOCKET": str(address)} | (environ or {}),
                 stderr=stderr,
-                pass_fds=pass_fds,
+                pass_fds=[each.fileno() for each in sockets],
+                start_new_session=True,
             )
+        self.groups.append(self.process.pid)
         await self.hears("READY=1")
         return self
+
+    def kill(self):
+        """End every process of it."""
+        for group in self.groups:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+        if self.process is not None:
+            self.process.wait()
 
     async def hears(self, text):
         """Wait for a notification and return it."""
@@ -107,7 +148,7 @@ class Filter:
         done = subprocess.run(
             [COMMAND, *arguments],
             env=os.environ | {"SENDER_FILTER_CONFIG": str(self.config)},
-            capture_output=True, text=True, check=False,
+            capture_output=True, text=True, check=False, timeout=20,
         )  # fmt: skip
         assert not check or done.returncode == 0, done.stderr
         return done
@@ -129,6 +170,15 @@ class Filter:
 
     def signal(self, number):
         self.process.send_signal(number)
+
+    async def worker(self):
+        """The pid of the worker that serves."""
+        return (await self.status())["pid"]
+
+    async def says(self, text):
+        """Wait for words on standard error."""
+        while text not in self.stderr.read_text():
+            await asyncio.sleep(0.01)
 
     async def stopped(self):
         return await asyncio.to_thread(self.process.wait, 20)

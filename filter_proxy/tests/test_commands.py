@@ -1,12 +1,14 @@
 """The command line: check, check-config, status, and the control socket behind them."""
 
 import asyncio
+import importlib.metadata
 import json
 import socket
 import stat
 
 from harness import Backend
 
+from sender_filter import RELEASE, __version__
 from sender_filter.core import addresses, replies
 
 
@@ -61,6 +63,11 @@ def test_check_config(proxy):
     assert "limits.session: unknown key; did you mean sessions?" in done.stderr
 
 
+def test_the_version_is_that_of_the_package(proxy):
+    assert __version__ == importlib.metadata.version("sender-filter")
+    assert proxy.run("--version").stdout == f"senderfilter, version {__version__}\n"
+
+
 async def test_status_for_people(proxy):
     backend = await Backend().start()
     proxy.configure(backend.port)
@@ -70,7 +77,8 @@ async def test_status_for_people(proxy):
     done = await asyncio.to_thread(proxy.run, "status")
     rows = dict(line.split("  ", 1) for line in done.stdout.splitlines())
     assert rows["sessions"].strip() == "1 now, 1 relayed"
-    assert f"pid {proxy.process.pid}" in rows["filter"]
+    assert rows["processes"].strip().endswith(f", supervisor {proxy.process.pid}")
+    assert rows["release"].strip() == RELEASE
     assert rows["upstream"].strip() == f"127.0.0.1:{backend.port}, reachable"
     writer.close()
 

@@ -7,7 +7,6 @@ import random
 import signal
 import socket
 import struct
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,13 +15,6 @@ from harness import Backend
 from sender_filter.io.listeners import Acceptor
 
 MEGABYTE = 1 << 20
-ACTIVATE = """
-import os, sys
-for target, number in enumerate(sys.argv[1:3], 3):
-    os.dup2(int(number), target)
-os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "2"}
-os.execv(sys.argv[3], sys.argv[3:])
-"""
 
 
 async def speak(reader, writer, *lines):
@@ -125,14 +117,15 @@ async def test_thirty_megabytes_each_way_past_a_slow_reader(proxy):
     backend = await Backend(exchange).start()
     proxy.configure(backend.port)
     await proxy.start()
-    before = resident(proxy.process.pid)
+    worker = await proxy.worker()
+    before = resident(worker)
     reader, writer = await proxy.connect()
     writer.write(blob)
     await asyncio.sleep(0.9)
-    assert resident(proxy.process.pid) - before < 5 * MEGABYTE
+    assert resident(worker) - before < 5 * MEGABYTE
     assert await received == blob
     await asyncio.sleep(0.5)
-    assert resident(proxy.process.pid) - before < 5 * MEGABYTE
+    assert resident(worker) - before < 5 * MEGABYTE
     assert await reader.readexactly(len(blob)) == blob
     writer.close()
     _, session = await proxy.written(2)
@@ -239,12 +232,13 @@ async def test_a_client_that_is_gone_before_accept_harms_nobody(proxy):
     proxy.configure(backend.port)
     await proxy.start()
     [port] = await proxy.ports()
-    proxy.signal(signal.SIGSTOP)
+    worker = await proxy.worker()
+    os.kill(worker, signal.SIGSTOP)
     for _ in range(50):
         link = socket.create_connection(("127.0.0.1", port))
         link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         link.close()
-    proxy.signal(signal.SIGCONT)
+    os.kill(worker, signal.SIGCONT)
     reader, writer = await proxy.connect()
     assert await reader.readline() == b"220 backend\r\n"
     writer.close()
@@ -399,10 +393,12 @@ async def test_a_stop_takes_in_who_waits_in_the_queue(proxy):
     proxy.configure(backend.port)
     await proxy.start()
     [port] = await proxy.ports()
-    proxy.signal(signal.SIGSTOP)
+    worker = await proxy.worker()
+    os.kill(worker, signal.SIGSTOP)
     links = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
     proxy.signal(signal.SIGTERM)
-    proxy.signal(signal.SIGCONT)
+    await asyncio.sleep(0.1)  # the supervisor has let the sockets go
+    os.kill(worker, signal.SIGCONT)
     for reader, writer in links:
         writer.write(b"QUIT\r\n")
         assert await reader.read() == b"220 backend\r\n221 bye\r\n"
@@ -478,11 +474,7 @@ async def test_sockets_from_systemd_outlive_the_filter(proxy):
     proxy.configure(backend.port, listen='"192.0.2.1:1"')  # not to be used
     ours = socket.create_server(("127.0.0.1", 0))
     ours6 = socket.create_server(("::1", 0), family=socket.AF_INET6)
-    activated = {
-        "launcher": [sys.executable, "-c", ACTIVATE, str(ours.fileno()), str(ours6.fileno())],
-        "pass_fds": (ours.fileno(), ours6.fileno()),
-    }
-    await proxy.start(**activated)
+    await proxy.start(sockets=[ours, ours6])
     port, port6 = await proxy.ports()
     assert [port, port6] == [ours.getsockname()[1], ours6.getsockname()[1]]
     for host, number in (("127.0.0.1", port), ("::1", port6)):
@@ -492,7 +484,7 @@ async def test_sockets_from_systemd_outlive_the_filter(proxy):
     proxy.signal(signal.SIGTERM)
     assert await proxy.stopped() == 0
     waiting, writer = await asyncio.open_connection("127.0.0.1", port)  # in the queue: no refusal
-    await proxy.start(**activated)
+    await proxy.start(sockets=[ours, ours6])
     assert await waiting.readline() == b"220 backend\r\n"
     writer.close()
 

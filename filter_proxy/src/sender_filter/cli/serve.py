@@ -1,15 +1,17 @@
 """``senderfilter serve``."""
 
 import contextlib
+import os
 import resource
 from pathlib import Path
 
 import click
-import uvloop
 
 from sender_filter.cli import options
-from sender_filter.io import journal, worker
+from sender_filter.io import journal, listeners, worker
 from sender_filter.io.journal import log
+from sender_filter.io.supervisor import Supervisor
+from sender_filter.io.systemd import Notifier
 from sender_filter.settings import loading
 
 _FILES_A_SESSION = 3  # client, Postfix, and a refused client that is let linger
@@ -19,19 +21,26 @@ _FILES_BESIDE = 64
 @click.command()
 @options.config_option("The configuration file.")
 def serve(path: Path | None) -> None:
-    """Run the filter in the foreground.
+    """Run the filter in the foreground: a supervisor, and a worker that serves.
 
-    SIGHUP loads configuration and lists anew; SIGTERM stops once the running sessions have
-    ended, a second SIGTERM stops at once.
+    SIGHUP loads configuration and lists anew. SIGTERM stops: the worker takes nobody new and
+    ends when its sessions have, or after limits.drain_seconds.
+
+    With sockets from systemd the supervisor ends at once on SIGTERM and leaves the worker to its
+    sessions, so that the next filter can start beside it. With sockets of its own it waits for
+    the worker, and a second SIGTERM cuts the sessions.
     """
     journal.set_up()
     settings = options.failing(loading.load)(path or loading.default_path())
     log.info("%s: %s", settings.path, loading.summary(settings))
     _raise_file_limit(settings.config.limits.sessions)
     try:
-        uvloop.run(worker.serve(settings))
+        sockets, shared = listeners.open_all(settings.config.listen.addresses)
+        notifier = Notifier(os.environ)
+        code = Supervisor(settings, sockets, notifier, worker.work, shared=shared).run()
     except OSError as error:
         raise click.ClickException(error.strerror or str(error)) from None
+    raise SystemExit(code)
 
 
 def _raise_file_limit(sessions: int) -> None:

@@ -33,7 +33,9 @@ def _rows(answer: Status) -> list[tuple[str, str]]:
     if answer.reload_error is not None:
         loaded += f"; last reload refused: {answer.reload_error}"
     return [
-        ("filter", f"{answer.version}, {answer.state}, pid {answer.pid}, since {answer.since}"),
+        ("filter", f"{answer.version}, {answer.state} since {answer.since}"),
+        ("release", answer.release),
+        ("processes", f"worker {answer.pid}, supervisor {answer.supervisor}"),
         ("listens on", ", ".join(answer.listeners)),
         ("sessions", f"{answer.sessions} now, {answer.relayed} relayed"),
         ("refused", f"{answer.refusing} now, {answer.refused} in all"),

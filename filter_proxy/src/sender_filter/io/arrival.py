@@ -8,10 +8,6 @@ from typing import NamedTuple
 from sender_filter.core import addresses
 from sender_filter.settings.endpoints import Endpoint
 
-# A worker's own start of its session ids: unique across restarts, and across workers.
-_PREFIX = os.urandom(5).hex()
-_COUNTER = itertools.count(1)
-
 
 class Arrival(NamedTuple):
     """A client at the door.
@@ -27,9 +23,18 @@ class Arrival(NamedTuple):
     started: float
 
 
-def meet(peer: tuple[str, int]) -> Arrival:
-    """Note who has connected, from the peer's name as accept() gave it."""
-    return Arrival(f"{_PREFIX}-{next(_COUNTER):x}", endpoint(peer), time.monotonic())
+class Arrivals:
+    """Meets the clients of one worker."""
+
+    def __init__(self) -> None:
+        """Begin a series of session ids: its start is unique across restarts and workers."""
+        self._prefix = os.urandom(5).hex()
+        self._counter = itertools.count(1)
+
+    def meet(self, peer: tuple[str, int]) -> Arrival:
+        """Note who has connected, from the peer's name as accept() gave it."""
+        session = f"{self._prefix}-{next(self._counter):x}"
+        return Arrival(session, endpoint(peer), time.monotonic())
 
 
 def endpoint(name: tuple[str, int]) -> Endpoint:

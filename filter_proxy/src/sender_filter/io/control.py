@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -15,6 +16,8 @@ from sender_filter.io.messages import Answer, Failure, Request
 _LONGEST_REQUEST = 4096
 _MODE = 0o660
 _MOST_CLIENTS = 16
+_PATIENCE_SECONDS = 1.5  # between two lives of a worker nobody answers
+_AWAY = (FileNotFoundError, ConnectionError)
 
 Handler = Callable[[Request], Answer]
 
@@ -44,9 +47,15 @@ class ControlSocket:
         self._inode = path.stat().st_ino
         self._acceptor = Acceptor(listener, self._admit)
 
-    def close(self) -> None:
-        """Stop listening; take the path away unless a successor has it."""
+    def close(self, *, remove: bool) -> None:
+        """Stop listening.
+
+        Args:
+            remove: Take the path away as well, unless a successor has it.
+        """
         self._acceptor.close(empty_queue=False)
+        if not remove:
+            return
         try:
             if self._path.stat().st_ino == self._inode:
                 self._path.unlink()
@@ -98,6 +107,17 @@ def ask(path: Path, request: Request) -> Answer:
     Raises:
         OSError: No filter answers there.
     """
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return _ask_once(path, request)
+        except _AWAY:
+            if time.monotonic() > until:
+                raise
+        time.sleep(0.05)
+
+
+def _ask_once(path: Path, request: Request) -> Answer:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(5)
         connection.connect(os.fspath(path))
@@ -106,6 +126,10 @@ def ask(path: Path, request: Request) -> Answer:
             line = lines.readline()
     if not line:
         msg = "the filter closed the connection without an answer"
-        raise OSError(msg)
-    answer: Answer = msgspec.json.decode(line, type=Answer)
+        raise ConnectionError(msg)
+    try:
+        answer: Answer = msgspec.json.decode(line, type=Answer)
+    except msgspec.MsgspecError as error:
+        msg = f"a filter of another version answers ({error})"
+        raise OSError(msg) from None
     return answer

@@ -14,7 +14,7 @@ from sender_filter.core.policy import Decision
 from sender_filter.core.records import Check, DecisionRecord, End, SessionRecord, timestamp
 from sender_filter.core.replies import Reply
 from sender_filter.io import arrival
-from sender_filter.io.arrival import Arrival
+from sender_filter.io.arrival import Arrival, Arrivals
 from sender_filter.io.record_writer import RecordWriter
 from sender_filter.io.refusing import RefusedClient, WaitingRoom
 from sender_filter.io.relay import Hooks, Session
@@ -42,13 +42,14 @@ class Door:
         self.refused_total = 0
         self._upstream = upstream
         self._records = records
+        self._arrivals = Arrivals()
         self._hooks = Hooks(self._ended)
         self._tasks: set[asyncio.Task[None]] = set()
         self._on_empty: Callable[[], None] = lambda: None
 
     def admit(self, connection: socket.socket, peer: tuple[str, int]) -> None:
         """Decide about a connection that was just accepted."""
-        who = arrival.meet(peer)
+        who = self._arrivals.meet(peer)
         decision = self._limit(self.settings.policy.decide(who.client.address))
         if decision.reply is None:
             session = Session(who, arrival.endpoint(connection.getsockname()), self._hooks)

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from sender_filter.core.policy import Decision
 from sender_filter.core.records import Action, Check, Function
+from sender_filter.settings.stamps import Stamp
 
 
 class Request(Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,7 +48,9 @@ class Status(Struct, frozen=True, tag_field="answer", tag="status"):
 
     Attributes:
         version: Its version.
-        pid: Its process.
+        release: The directory that it runs from, links resolved.
+        pid: Its process: the worker that serves.
+        supervisor: The process above, which systemd knows.
         since: When it started.
         state: ``running``, or ``stopping`` while it waits for sessions to end.
         listeners: Where it accepts clients.
@@ -58,6 +61,7 @@ class Status(Struct, frozen=True, tag_field="answer", tag="status"):
         upstream: The service behind.
         blocked: The blocked list.
         approved: The approved list.
+        files: Configuration and lists as they were read: absolute path, inode, mtime in ns.
         loaded: When configuration and lists were loaded.
         load_seconds: How long that took.
         reload_error: Why the last reload was refused; None if it was taken.
@@ -66,7 +70,9 @@ class Status(Struct, frozen=True, tag_field="answer", tag="status"):
     """
 
     version: str
+    release: str
     pid: int
+    supervisor: int
     since: str
     state: Literal["running", "stopping"]
     listeners: list[str]
@@ -77,6 +83,7 @@ class Status(Struct, frozen=True, tag_field="answer", tag="status"):
     upstream: UpstreamStatus
     blocked: ListStatus
     approved: ListStatus
+    files: dict[str, Stamp]
     loaded: str
     load_seconds: float
     reload_error: str | None

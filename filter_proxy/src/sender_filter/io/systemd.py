@@ -62,7 +62,7 @@ class Notifier:
         self._send("STOPPING=1", f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
 
     def alive(self) -> None:
-        """The event loop turns."""
+        """This process is not stuck."""
         self._send("WATCHDOG=1")
 
     def status(self, text: str) -> None:

@@ -1,7 +1,7 @@
 """One worker: its life from start to stop, and what changes in between.
 
-Everything a worker is made of is put together here, and only here. There is one worker today;
-more of them would each be one of these in a process of its own.
+Everything a worker is made of is put together here, and only here. It runs in a process of its
+own, which the supervisor has forked.
 """
 
 import asyncio
@@ -12,11 +12,14 @@ import socket
 import time
 from pathlib import Path
 
-from sender_filter import __version__
+import uvloop
+
+from sender_filter import RELEASE, __version__
 from sender_filter.core import addresses
 from sender_filter.core.lists import AddressList
 from sender_filter.core.records import timestamp
-from sender_filter.io import listeners
+from sender_filter.io import last_resort, signals
+from sender_filter.io.channel import Alive, Ready, Reloading, Stopping
 from sender_filter.io.control import ControlSocket
 from sender_filter.io.door import Door
 from sender_filter.io.journal import log
@@ -31,34 +34,33 @@ from sender_filter.io.messages import (
     explain,
 )
 from sender_filter.io.record_writer import RecordWriter
-from sender_filter.io.systemd import Notifier
+from sender_filter.io.supervisor import Assignment
 from sender_filter.io.upstream import Upstream
 from sender_filter.settings import loading
-from sender_filter.settings.loading import Settings
 from sender_filter.settings.reading import ConfigError
 
-_PULSE_SECONDS = 10.0
+_PULSE_SECONDS = 2.0
+_STUCK_SECONDS = 60.0  # a loop that stands still for so long ends, also with no supervisor left
 _LAST_WORDS_SECONDS = 5.0  # after the drain: aborting, flushing the records
+_GRACE_SECONDS = 5.0  # after the last words
 
 
 class Worker:
     """The running filter."""
 
-    def __init__(self, settings: Settings, sockets: list[socket.socket], *, shared: bool) -> None:
-        """Open the door on these sockets.
-
-        Args:
-            settings: What to run with.
-            sockets: Listening sockets.
-            shared: Whether somebody else (systemd) holds the sockets as well.
+    def __init__(self, assignment: Assignment) -> None:
+        """Open the door.
 
         Raises:
             OSError: The control socket cannot be made.
         """
+        settings = assignment.settings
         self._since = time.time()
-        self._shared = shared
-        self._notifier = Notifier(os.environ)
-        self._reload_error: str | None = None
+        self._shared = assignment.shared
+        self._supervisor = assignment.supervisor
+        self._reporter = assignment.reporter
+        self._reload_error = assignment.problem
+        self._told_to_stop = False
         self._reloads = asyncio.Event()
         self._stops = asyncio.Event()
         self._cuts = asyncio.Event()
@@ -66,35 +68,44 @@ class Worker:
         self._records = RecordWriter(settings.config.log)
         self._door = Door(settings, self._upstream, self._records)
         self._control = ControlSocket(Path(settings.config.control.socket), self._answer)
-        self._listening = [_name(listener) for listener in sockets]
-        self._acceptors = [Acceptor(listener, self._door.admit) for listener in sockets]
+        self._listening = [_name(listener) for listener in assignment.sockets]
+        self._acceptors = [Acceptor(one, self._door.admit) for one in assignment.sockets]
 
     async def run(self) -> None:
         """Serve until told to stop, then let running sessions end."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, self._reloads.set)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop_or_cut)
+        loop.add_signal_handler(signal.SIGTERM, self._stop_or_cut)
+        signals.release()
+        # The next supervisor, if there is one, has a worker of its own. One that was told to stop
+        # leaves as well, so this is no second signal.
+        self._reporter.on_parting(self._stops.set)
         background = [loop.create_task(self._pulse()), loop.create_task(self._reload_on_request())]
-        self._notifier.ready()
+        self._reporter.tell(Ready())
         log.info("%s serves %s", __version__, ", ".join(self._listening))
         await self._stops.wait()
         await self._drain()
         for task in background:
             task.cancel()
-        self._control.close()
+        if not self._shared:
+            self._control.close(remove=True)
         await self._records.close()
 
     def _stop_or_cut(self) -> None:
         """The first signal stops, the second one does not wait any longer."""
-        if self._stops.is_set():
+        if self._told_to_stop:
             self._cuts.set()
+        self._told_to_stop = True
         self._stops.set()
 
     async def _drain(self) -> None:
         """Take nobody new, wait for those who are here, cut who is left at the limit."""
         limit = self._door.settings.config.limits.drain_seconds
-        self._notifier.stopping(limit + _LAST_WORDS_SECONDS)
+        last_resort.end_after(limit + _LAST_WORDS_SECONDS + _GRACE_SECONDS)
+        self._reporter.tell(Stopping(limit + _LAST_WORDS_SECONDS))
+        if self._shared:
+            # From here on the path is the next worker's, to answer on and to take away.
+            self._control.close(remove=False)
         for acceptor in self._acceptors:
             acceptor.close(empty_queue=not self._shared)
         self._door.hasten()
@@ -124,7 +135,7 @@ class Worker:
     async def _reload(self) -> None:
         """Take up configuration and lists anew, or keep the old ones and say why."""
         old = self._door.settings
-        self._notifier.reloading()
+        self._reporter.tell(Reloading())
         try:
             # In a thread: half a million lines must not hold up the sessions.
             new = await asyncio.to_thread(loading.load, old.path)
@@ -138,18 +149,20 @@ class Worker:
             if (new.config.listen, new.config.control) != (old.config.listen, old.config.control):
                 log.warning("listen and control change only with a restart")
             log.info("reloaded in %.3f s: %s", new.load_seconds, loading.summary(new))
-        self._notifier.ready()
+        self._reporter.tell(Ready(reloaded=self._reload_error is None))
 
     async def _pulse(self) -> None:
-        """Tell systemd that the loop turns, at twice the rate it asks for."""
-        seconds = min(_PULSE_SECONDS, self._notifier.watchdog_seconds / 2 or _PULSE_SECONDS)
+        """Tell the supervisor, and the kernel, that the loop turns."""
         while True:
-            self._notifier.alive()
-            self._notifier.status(
-                f"{len(self._door.sessions)} sessions now, {self._door.relayed_total} relayed, "
-                f"{self._door.refused_total} refused"
+            if not self._stops.is_set():
+                last_resort.end_after(_STUCK_SECONDS)
+            self._reporter.tell(
+                Alive(
+                    f"{len(self._door.sessions)} sessions now, {self._door.relayed_total} relayed, "
+                    f"{self._door.refused_total} refused"
+                )
             )
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(_PULSE_SECONDS)
 
     def _answer(self, request: Request) -> Answer:
         """Answer the control socket.
@@ -168,7 +181,9 @@ class Worker:
         failed = upstream.last_error_time
         return Status(
             version=__version__,
+            release=RELEASE,
             pid=os.getpid(),
+            supervisor=self._supervisor,
             since=timestamp(self._since),
             state="stopping" if self._stops.is_set() else "running",
             listeners=self._listening,
@@ -184,6 +199,7 @@ class Worker:
             ),
             blocked=_list_status(settings.config.lists.blocked, settings.policy.blocked),
             approved=_list_status(settings.config.lists.approved, settings.policy.approved),
+            files=dict(settings.files),
             loaded=timestamp(settings.loaded),
             load_seconds=round(settings.load_seconds, 3),
             reload_error=self._reload_error,
@@ -201,11 +217,16 @@ def _name(listener: socket.socket) -> str:
     return f"[{host}]:{port}" if listener.family == socket.AF_INET6 else f"{host}:{port}"
 
 
-async def serve(settings: Settings) -> None:
-    """Open the sockets and run a worker on them until it is told to stop.
+def work(assignment: Assignment) -> int:
+    """Serve until told to stop, in the process of a worker; returns its exit code."""
+    try:
+        uvloop.run(_serve(assignment))
+    except OSError as error:
+        log.error("%s", error.strerror or error)
+        return 1
+    return 0
 
-    Raises:
-        OSError: A socket cannot be had; the message names it.
-    """
-    sockets, shared = listeners.open_all(settings.config.listen.addresses)
-    await Worker(settings, sockets, shared=shared).run()
+
+async def _serve(assignment: Assignment) -> None:
+    """Make the worker in its own event loop, and let it run."""
+    await Worker(assignment).run()

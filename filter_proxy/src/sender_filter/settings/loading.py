@@ -11,9 +11,10 @@ from pathlib import Path
 
 from sender_filter.core.lists import AddressList, ListError
 from sender_filter.core.policy import Policy
-from sender_filter.settings import reading
+from sender_filter.settings import reading, stamps
 from sender_filter.settings.reading import ConfigError
 from sender_filter.settings.schema import Config
+from sender_filter.settings.stamps import Stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Settings:
         path: The file it came from.
         config: What the file says.
         policy: The lists it names.
+        files: Each file that was read, by its absolute path.
         loaded: When it was loaded, seconds since the epoch.
         load_seconds: How long that took.
     """
@@ -31,6 +33,7 @@ class Settings:
     path: Path
     config: Config
     policy: Policy
+    files: dict[str, Stamp]
     loaded: float
     load_seconds: float
 
@@ -50,12 +53,14 @@ def load(path: Path) -> Settings:
         ConfigError: Anything in them is wrong; nothing is half loaded.
     """
     loaded, start = time.time(), time.perf_counter()
-    config = reading.read(path)
-    policy = Policy(
-        approved=_read_list(path, "lists.approved", config.lists.approved, flags=False),
-        blocked=_read_list(path, "lists.blocked", config.lists.blocked, flags=True),
+    config, stamp = reading.read_stamped(path)
+    approved, approved_files = _read_list(
+        path, "lists.approved", config.lists.approved, flags=False
     )
-    return Settings(path, config, policy, loaded, time.perf_counter() - start)
+    blocked, blocked_files = _read_list(path, "lists.blocked", config.lists.blocked, flags=True)
+    files = {str(path.absolute()): stamp, **approved_files, **blocked_files}
+    policy = Policy(approved=approved, blocked=blocked)
+    return Settings(path, config, policy, files, loaded, time.perf_counter() - start)
 
 
 def summary(settings: Settings) -> str:
@@ -64,13 +69,16 @@ def summary(settings: Settings) -> str:
     return f"{blocked} blocked and {approved} approved entries"
 
 
-def _read_list(config: Path, key: str, files: list[str], *, flags: bool) -> AddressList:
-    entries = AddressList()
+def _read_list(
+    config: Path, key: str, files: list[str], *, flags: bool
+) -> tuple[AddressList, dict[str, Stamp]]:
+    entries, read = AddressList(), dict[str, Stamp]()
     for name in files:
         file = config.parent / name
         try:
             # A comment in another encoding is no reason to refuse a list; an entry is ASCII.
             with file.open(encoding="utf-8-sig", errors="replace") as lines:
+                read[str(file.absolute())] = stamps.of(lines)
                 entries.read(str(file), lines, flags=flags)
         except OSError as error:
             cure = "create it (it may be empty) or take it out of the key"
@@ -78,4 +86,4 @@ def _read_list(config: Path, key: str, files: list[str], *, flags: bool) -> Addr
             raise ConfigError(msg) from None
         except ListError as error:
             raise ConfigError(str(error)) from None
-    return entries
+    return entries, read

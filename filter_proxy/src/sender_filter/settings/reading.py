@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
-from sender_filter.settings import endpoints
+from sender_filter.settings import endpoints, stamps
 from sender_filter.settings.schema import Config
+from sender_filter.settings.stamps import Stamp
 
 
 class ConfigError(Exception):
@@ -22,8 +23,19 @@ def read(path: Path) -> Config:
     Raises:
         ConfigError: The file cannot be read, or something in it is wrong.
     """
+    return read_stamped(path)[0]
+
+
+def read_stamped(path: Path) -> tuple[Config, Stamp]:
+    """Read and check the file, and say which file that was.
+
+    Raises:
+        ConfigError: The file cannot be read, or something in it is wrong.
+    """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            stamp = stamps.of(file)
+            document = tomllib.loads(file.read())
     except OSError as error:
         msg = f"{path}: cannot be read: {error.strerror}"
         raise ConfigError(msg) from None
@@ -39,7 +51,7 @@ def read(path: Path) -> Config:
         msg = f"{path}: {_in_our_words(str(error))}"
         raise ConfigError(msg) from None
     _check_values(path, config)
-    return config
+    return config, stamp
 
 
 def _unknown_keys(table: Mapping[str, Any], schema: type, prefix: str) -> Iterator[str]:
