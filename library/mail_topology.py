@@ -16,6 +16,8 @@ description:
   - Tries everything that can fail before the first change. After it, any failure undoes what was
     done and proves that
     the host is as it was.
+  - A program on the host takes the move back if this module is killed in the middle, and a unit
+    does it at boot after a loss of power.
   - All of it is one call, so that the time without a listener does not depend on the connection
     to the host.
 options:
@@ -54,6 +56,19 @@ options:
     type: str
     choices: [wait, cut, rollback]
     default: cut
+  watch_seconds:
+    description: How long a sender filter that was started must live and answer before Postfix gives
+      the port up.
+    type: int
+    default: 5
+  snapshots:
+    description: How many snapshots of the host are kept on it, to go back to.
+    type: int
+    default: 10
+  snapshot_megabytes:
+    description: How much of the disk they may take.
+    type: int
+    default: 100
   smtp_options:
     description: Options of that service beside those the PROXY protocol needs, or other values of
       them.
@@ -132,6 +147,11 @@ sessions_cut:
   description: Those of them that were ended by the move.
   returned: success
   type: int
+connections_refused:
+  description: Connections that found nobody. V(0) where somebody listened all the time and no queue
+    overflowed; left out where it cannot be known.
+  returned: success
+  type: int
 seen:
   description: The topology that is seen now.
   returned: success
@@ -168,7 +188,7 @@ from ansible.module_utils.postfix.errors import PostfixError
 from ansible.module_utils.topology.arguments import CONFIG_DIR, PORTS, TOPOLOGY, ports_of
 from ansible.module_utils.topology.diagnosis import seen_topology
 from ansible.module_utils.topology.report import facts
-from ansible.module_utils.topology.request import Outcome, Request
+from ansible.module_utils.topology.request import Keep, Outcome, Request
 from ansible.module_utils.topology.survey import SurveyError
 from ansible.module_utils.topology.switch import SwitchError, switch
 
@@ -178,6 +198,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "handover": {"type": "str", "choices": ["overlap", "plain"], "default": "overlap"},
     "drain_seconds": {"type": "int", "default": 60},
     "drain_action": {"type": "str", "choices": ["wait", "cut", "rollback"], "default": "cut"},
+    "watch_seconds": {"type": "int", "default": 5},
+    "snapshots": {"type": "int", "default": 10},
+    "snapshot_megabytes": {"type": "int", "default": 100},
     "smtp_options": {"type": "dict", "default": {}},
     "listen_addresses": {"type": "list", "elements": "str", "default": []},
 }
@@ -200,6 +223,8 @@ def main() -> None:
         handover=params["handover"],
         drain_seconds=params["drain_seconds"],
         drain_action=params["drain_action"],
+        watch_seconds=params["watch_seconds"],
+        keep=Keep(params["snapshots"], params["snapshot_megabytes"]),
         options={name: to_text(value) for name, value in params["smtp_options"].items()},
     )
     try:
@@ -219,6 +244,7 @@ def _result(outcome: Outcome, request: Request) -> dict[str, Any]:
         "seconds_waited": outcome.seconds_waited,
         "milliseconds_without_listener": outcome.milliseconds_without_listener,
         "sessions_cut": outcome.sessions_cut,
+        **({} if outcome.refused is None else {"connections_refused": outcome.refused}),
         **facts(outcome.after, request.topology),
     }
 

@@ -100,10 +100,15 @@ listen_addresses:
   type: list
   elements: str
   sample: ["0.0.0.0", "[::]"]
-filter_running:
-  description: Whether the sender filter's service is active.
+snapshots:
+  description: The snapshots on the host, the oldest first.
   returned: always
-  type: bool
+  type: list
+  elements: dict
+  contains:
+    name: {description: Its name., type: str}
+    topology: {description: The topology that the host was in., type: str}
+    before: {description: Where the move went before which it was taken., type: str}
 conflicts:
   description: Ports with more than one owner.
   returned: always
@@ -125,7 +130,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.topology import record
+from ansible.module_utils.snapshots.store import Store
+from ansible.module_utils.topology import journal, record
 from ansible.module_utils.topology.arguments import CONFIG_DIR, PORTS, TOPOLOGY, ports_of
 from ansible.module_utils.topology.preflight import obstacles
 from ansible.module_utils.topology.report import facts
@@ -148,14 +154,32 @@ def main() -> None:
             msg="no topology is declared: set mail_topology in the inventory, or bring the host "
             f"into one by a play (there is no {record.FILE})"
         )
+    found = facts(survey, topology)
+    found["differences"] += _unfinished()
     module.exit_json(
         changed=False,
         declared=topology,
-        **facts(survey, topology),
+        **found,
         listen_addresses=survey.listen_addresses(),
-        filter_running=survey.filter.service_active,
+        snapshots=_snapshots(),
         obstacles=obstacles(survey, topology),
     )
+
+
+def _unfinished() -> list[str]:
+    move = journal.read()
+    if move is None or move.stage != journal.MOVING:
+        return []
+    text = "is under way, or was interrupted and is about to be taken back (mail-topology recover)"
+    return [f"a move to {move.topology} {text}"]
+
+
+def _snapshots() -> list[dict[str, str]]:
+    store = Store()
+    found = map(store.load, store.names())
+    return [
+        {"name": one.name, "topology": one.state.topology, "before": one.before} for one in found
+    ]
 
 
 if __name__ == "__main__":

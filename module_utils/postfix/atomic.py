@@ -79,6 +79,32 @@ def replace(
     return True
 
 
+def put(path: str | Path, data: bytes, mode: int, uid: int = 0, gid: int = 0) -> None:
+    """Make a file, or put a whole new one in its place, on disk before it returns.
+
+    Unlike `replace` it keeps nothing of a file that is there, but for its extended attributes.
+
+    Raises:
+        OSError: it cannot be made; a file that was there is as it was.
+    """
+    real = Path(path)
+    _remove_stale(real)
+    temporary = real.with_name(f"{_stem(real)}{os.getpid()}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, 0o600)
+    with _removed_on_failure(temporary), os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        if (uid, gid) != (os.geteuid(), os.getegid()):
+            os.fchown(descriptor, uid, gid)
+        os.fchmod(descriptor, mode)
+        if real.is_file() and not real.is_symlink():
+            _copy_attributes(real, descriptor)
+        os.fsync(descriptor)
+        temporary.rename(real)
+    _sync_directory(real.parent)
+
+
 def backup_name(path: str | Path) -> Path:
     """Return the name for a backup that Ansible's own modules would give it."""
     real = Path(os.path.realpath(path))

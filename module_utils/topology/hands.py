@@ -1,7 +1,4 @@
-"""The single things that a move does to a host, each with its undo.
-
-`plain` and `overlap` put them in order.
-"""
+"""The single things that a move does to a host. `plain` and `overlap` put them in order."""
 
 from __future__ import annotations
 
@@ -9,86 +6,132 @@ import time
 from collections.abc import Callable
 
 from ..postfix import atomic
-from . import model, record, services
+from ..postfix.lines import encode
+from ..postfix.master_cf import MasterDocument
+from . import filter_status, model, record, services, sessions, sockets
+from .goal import Goal
 from .request import Outcome, Request
-from .survey import Survey
+from .survey import SERVICE_UNIT, Survey
 
 SETTLE_SECONDS = 20.0
 PATIENCE_SECONDS = 0.5  # for master to end its own children
+DRAIN_POLL_SECONDS = 0.1
 Step = tuple[str, Callable[[], None]]
 
 
 class Hands:
-    """Does things to one host, and remembers how to take each of them back."""
+    """Does things to one host, and keeps count of what they cost."""
 
-    def __init__(self, request: Request, before: Survey, wanted: bytes) -> None:
+    def __init__(self, request: Request, before: Survey, goal: Goal) -> None:
         self.request = request
+        self.ports = request.ports
         self.before = before
-        self.wanted = wanted
-        self.outcome = Outcome(before, before, wanted)
-        self._undo: list[Step] = []
+        self.goal = goal
+        self.outcome = Outcome(before, before, goal.master_cf)
+        self._drops = sockets.listen_drops()
         self._unheard_since = 0.0
-
-    def take_back(self) -> list[str]:
-        """Undo everything in reverse; what could not be undone is returned."""
-        troubles = []
-        for name, undo in reversed(self._undo):
-            try:
-                undo()
-            # Whatever goes wrong with one undo, the others must still be tried.
-            except Exception as error:
-                troubles.append(f"{name}: {error}")
-        return troubles
-
-    def on_failure(self, name: str, undo: Callable[[], None]) -> None:
-        """Remember how to take back what is about to be done."""
-        self._undo.append((name, undo))
+        self._filter_started = 0.0
+        self._filter_process: object = None
 
     # Postfix
 
-    def write_master_cf(self, data: bytes) -> None:
-        """Put a new master.cf in place."""
-        original = self.before.postfix.master_cf
-        if not any(name == "put master.cf back" for name, _ in self._undo):
-            self.on_failure("put master.cf back", lambda: self._restore(original))
-        atomic.replace(self.request.master_cf, data)
+    def missing_on(self) -> list[int]:
+        """The ports on which Postfix does not listen yet."""
+        wanted = sorted(self.goal.postfix_on)
+        return [port for port in wanted if model.POSTFIX not in self.before.owners(port)]
 
-    def _restore(self, original: bytes) -> None:
-        atomic.replace(self.request.master_cf, original)
-        if self.before.glance().postfix.master_pid is None:
-            services.restart_postfix()
-            return
-        ports = (self.request.ports.listen, self.request.ports.smtp)
-        had = {port: model.POSTFIX in self.before.owners(port) for port in ports}
-        given_up = [port for port in ports if not had[port]]
-        self._reload(
-            lambda now: all((model.POSTFIX in now.owners(p)) == had[p] for p in ports), given_up
-        )
+    def add_services(self) -> None:
+        """Let Postfix listen where it does not yet, beside where it does; nobody notices."""
+        missing = self.missing_on()
+        atomic.replace(self.request.master_cf, self._with_services(missing))
+        self.reload_postfix(lambda now: all(model.POSTFIX in now.owners(one) for one in missing))
 
-    def reload_postfix(self, settled: Callable[[Survey], bool], given_up: int | None) -> None:
-        """Reload, and wait until the socket table shows what it should.
+    def _with_services(self, ports: list[int]) -> bytes:
+        """master.cf as it is, and below it the entries of the goal's that it has not."""
+        current = self.request.master_cf.read_bytes()
+        present = MasterDocument.parse(current)
+        wanted = MasterDocument.parse(self.goal.master_cf)
+        entries = [
+            encode("".join(entry.lines))
+            for port in ports
+            if not present.listening_on(port)
+            for entry in wanted.listening_on(port)
+        ]
+        gap = b"" if current.endswith(b"\n") else b"\n"
+        return current + gap + b"".join(entries) if entries else current
 
-        Sessions of a service that listened on port `given_up` are ended by that.
+    def settle_postfix(self) -> None:
+        """Put the goal's master.cf in place, so that Postfix listens there and nowhere else."""
+        atomic.replace(self.request.master_cf, self.goal.master_cf)
+        given_up = [port for port in self._both() if port not in self.goal.postfix_on]
+        self.reload_postfix(self.in_place, given_up)
+
+    def _both(self) -> tuple[int, int]:
+        return self.ports.listen, self.ports.smtp
+
+    def in_place(self, survey: Survey) -> bool:
+        """Whether Postfix listens where the goal wants it, and nowhere else."""
+        for port in self._both():
+            owners = set(survey.owners(port))
+            if port in self.goal.postfix_on:
+                if model.POSTFIX not in owners:
+                    return False
+            # A socket whose owner cannot be named is Postfix's own, being closed this moment.
+            elif not owners <= {model.FILTER}:
+                return False
+        return True
+
+    def reload_postfix(
+        self, settled: Callable[[Survey], bool], given_up: list[int] | None = None
+    ) -> None:
+        """Reload, or start Postfix if it has died; wait until the socket table is `settled`.
+
+        Sessions of services that listened on the ports `given_up` are ended by that.
+
+        Raises:
+            ServiceError: it does not come to that; what Postfix said is in the text.
         """
-        in_time = self._reload(settled, [given_up] if given_up else [])
-        if self.before.glance().postfix.master_pid is None:
+        now = self.before.glance()
+        self._refuse_deadly(now)
+        if now.postfix.master_pid is None:
+            services.restart_postfix()
+        else:
+            services.reload_postfix(self.request.config_dir)
+        in_time = self._wait(settled, given_up or [])
+        now = self.before.glance()
+        if now.postfix.master_pid is None:
             msg = f"Postfix's master died of the reload:\n{services.postfix_last_words()}"
             raise services.ServiceError(msg)
         if not in_time:
+            owners = "; ".join(f"{port}: {now.owners(port)}" for port in self._both())
             msg = (
-                f"{SETTLE_SECONDS:.0f} s after the reload Postfix does not listen where master.cf "
-                f"says:\n{services.postfix_last_words()}"
+                f"{SETTLE_SECONDS:.0f} s after the reload the ports are not as master.cf says "
+                f"({owners}):\n{services.postfix_last_words()}"
             )
             raise services.ServiceError(msg)
 
-    def _reload(self, settled: Callable[[Survey], bool], given_up: list[int]) -> bool:
-        services.reload_postfix(self.request.config_dir)
+    def _refuse_deadly(self, now: Survey) -> None:
+        """A port that master cannot bind would end it, and all mail with it."""
+        document = MasterDocument.parse(self.request.master_cf.read_bytes())
+        for port in self._both():
+            owners = [one for one in now.owners(port) if one not in (model.POSTFIX, model.FILTER)]
+            if owners and document.listening_on(port) and model.POSTFIX not in now.owners(port):
+                msg = (
+                    f"port {port} belongs to {'; '.join(owners)}: Postfix would end at the attempt "
+                    "to listen there. Stop that program and keep it from starting again"
+                )
+                raise services.ServiceError(msg)
+
+    def _wait(self, settled: Callable[[Survey], bool], given_up: list[int]) -> bool:
         began = time.monotonic()
 
         def watch() -> bool:
             now = self.before.glance()
             self.note_listener(now)
-            if now.postfix.master_pid is None or settled(now):
+            # A Postfix that starts has no pid file for a moment.
+            if now.postfix.master_pid is None:
+                return time.monotonic() - began > PATIENCE_SECONDS
+            if settled(now):
                 return True
             if time.monotonic() - began > PATIENCE_SECONDS:
                 left = [one for port in given_up for one in now.on(port)]
@@ -97,47 +140,112 @@ class Hands:
 
         return services.wait_until(watch, SETTLE_SECONDS)
 
-    @property
-    def given_up(self) -> int:
-        """The port that Postfix has no more in the wanted topology."""
-        ports = self.request.ports
-        return ports.listen if self.request.topology == model.EDGE else ports.smtp
-
-    def in_place(self, survey: Survey) -> bool:
-        """Whether Postfix listens where the topology wants it, and nowhere else."""
-        on_listen = survey.owners(self.request.ports.listen)
-        on_smtp = survey.owners(self.request.ports.smtp)
-        if self.request.topology == model.EDGE:
-            # A socket whose owner cannot be named is Postfix's own, being closed this moment.
-            return on_smtp == [model.POSTFIX] and set(on_listen) <= {model.FILTER}
-        return model.POSTFIX in on_listen and not on_smtp
-
     # The filter
 
     def start_filter(self) -> None:
         """Let systemd take the port for the filter, then start the filter behind it."""
-        self.on_failure("stop the sender filter", services.stop_filter)
         services.listen_for_filter()
         self.note_listener(self.before.glance())
         services.start_filter()
+        self._begin_watch()
 
     def stop_filter(self) -> None:
-        """Stop the filter; its sessions may end first."""
-        self.on_failure("start the sender filter", services.start_filter)
-        self._unheard_since = time.monotonic()
+        """Take the port away from the filter; its running sessions go on for a while."""
+        if self.before.glance().owners(self.ports.listen) == [model.FILTER]:
+            self._unheard_since = self._unheard_since or time.monotonic()
         services.stop_filter()
         self.note_listener(self.before.glance())
+
+    def refresh_filter(self) -> None:
+        """Let the running filter use what is installed now; no session ends by that."""
+        if self.before.filter.needs == filter_status.RELOAD:
+            services.reload_filter()
+        else:
+            services.restart_filter()
+        self._begin_watch()
+
+    def _begin_watch(self) -> None:
+        self._filter_started = time.monotonic()
+        self._filter_process = self._process()
+
+    def _process(self) -> object:
+        status = filter_status.ask()
+        return status and status.get("pid")
+
+    def watch_filter(self) -> None:
+        """See a filter that was just started live for a while, and answer.
+
+        Raises:
+            ServiceError: it has died meanwhile, or does not answer.
+        """
+        while self._filter_started:
+            self.check_filter()
+            if time.monotonic() - self._filter_started >= self.request.watch_seconds:
+                return
+            time.sleep(DRAIN_POLL_SECONDS)
+
+    def check_filter(self) -> None:
+        """The filter that was started is the one that answers now.
+
+        Raises:
+            ServiceError: it has died meanwhile, or does not answer.
+        """
+        process = self._process() if self._filter_started else None
+        if self._filter_started and (process is None or process != self._filter_process):
+            lived = time.monotonic() - self._filter_started
+            what = "does not answer" if process is None else "has died"
+            msg = (
+                f"the sender filter {what}, {lived:.1f} s after its start:\n"
+                f"{services.last_words(SERVICE_UNIT)}"
+            )
+            raise services.ServiceError(msg)
+
+    # Sessions
+
+    def drain(self, of_filter: bool) -> None:
+        """Wait until the sessions of the port's former owner have ended, or the limit is reached.
+
+        Raises:
+            ServiceError: the limit is reached and `rollback` is what then is to be done; or a
+                program died meanwhile.
+        """
+        count = sessions.of_filter if of_filter else sessions.of_postfix
+        started = time.monotonic()
+        self.outcome.sessions_running = left = count(self.ports.listen)
+        while left:
+            self._check_alive()
+            self.outcome.seconds_waited = waited = round(time.monotonic() - started, 1)
+            if waited > self.request.drain_seconds:
+                if self.request.drain_action == "rollback":
+                    msg = f"{left} sessions still ran after {waited} s"
+                    raise services.ServiceError(msg)
+                if self.request.drain_action == "cut":
+                    self.outcome.sessions_cut = left
+                    return
+            time.sleep(DRAIN_POLL_SECONDS)
+            left = count(self.ports.listen)
+
+    def _check_alive(self) -> None:
+        self.check_filter()
+        if self.before.glance().postfix.master_pid is None:
+            msg = f"Postfix's master has died:\n{services.postfix_last_words()}"
+            raise services.ServiceError(msg)
 
     # What it costs
 
     def note_listener(self, survey: Survey) -> None:
         """Keep count of the time in which nobody listens for mail from the network."""
-        if not survey.on(self.request.ports.listen):
+        if not survey.on(self.ports.listen):
             self._unheard_since = self._unheard_since or time.monotonic()
         elif self._unheard_since:
             passed = (time.monotonic() - self._unheard_since) * 1000
             self.outcome.milliseconds_without_listener += round(passed)
             self._unheard_since = 0.0
+
+    def count_refused(self) -> None:
+        """Say how many connections found nobody: that is known where somebody always listened."""
+        unheard = self.outcome.milliseconds_without_listener
+        self.outcome.refused = None if unheard else sockets.listen_drops() - self._drops
 
     # The record
 
@@ -147,11 +255,9 @@ class Hands:
 
     def write_record(self) -> None:
         """Keep the declared topology on the host."""
-        previous = record.read()
-        self.on_failure("put the record back", lambda: record.write(previous))
         record.write(self._record())
 
     def _record(self) -> bytes:
         edge = self.request.topology == model.EDGE
         options = self.request.options if edge else None
-        return record.render(self.request.topology, self.request.ports, options)
+        return record.render(self.request.topology, self.ports, options)

@@ -1,18 +1,16 @@
 """The hand-over that nobody notices: both listen, new connections are steered, old ones end.
 
-There: Postfix gets its second service; the filter listens beside it on the port, while a BPF
-program deals every connection to Postfix; then the program deals them to the filter; when
-Postfix's sessions have ended, its first service goes. Back: the same with the parts exchanged.
+Whoever shall have the port in the end listens beside whoever has it now, while a BPF program deals
+every connection to the old one; then the program deals them to the new one; when the sessions of
+the old one have ended, it goes. The steps are those that are left, wherever the host stands: a move
+that was interrupted goes on, or back, from there.
 """
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
+from functools import partial
 
-from ..postfix.lines import encode
-from ..postfix.master_cf import MasterDocument
 from . import model, services, sessions, steering
 from .hands import Hands, Step
 from .services import wait_until
@@ -21,21 +19,20 @@ from .survey import Survey
 
 FIRST_WITH_REUSEPORT = (3, 6)
 FIRST_KERNEL = (5, 6)  # pidfd_getfd
-POLL_SECONDS = 0.1
 PROBES = 3
 FIRST, SECOND = 0, 1  # members of a group, in the order in which they joined
 
 
 def hindrance(hands: Hands) -> str:
     """Why this way cannot be gone on this host now; empty if it can."""
-    survey, ports = hands.before, hands.request.ports
-    here, there = model.POSTFIX, model.FILTER
-    if hands.request.topology == model.DIRECT:
-        here, there = there, here
-    if survey.owners(ports.listen) != [here]:
-        return f"port {ports.listen} does not belong to {here} alone"
-    if bool(survey.owners(ports.smtp)) == (hands.request.topology == model.EDGE):
-        return f"port {ports.smtp} is not as the present topology has it"
+    survey, ports = hands.before, hands.ports
+    if hands.goal.owner(ports) is None:
+        return f"port {ports.listen} had no single owner before"
+    here = survey.owners(ports.listen)
+    if not here:
+        return f"nobody listens on port {ports.listen}"
+    if not set(here) <= {model.POSTFIX, model.FILTER}:
+        return f"port {ports.listen} belongs to {'; '.join(here)}"
     wanted = hands.request.listen_addresses
     if wanted and sorted(wanted) != sorted(survey.listen_addresses()):
         return "the filter is to listen on other addresses than Postfix"
@@ -59,126 +56,103 @@ def _unable(survey: Survey) -> str:
 
 
 def steps(hands: Hands) -> list[Step]:
-    """The whole way, in order."""
+    """What is left to do, in order."""
     way = _Overlap(hands)
-    if hands.request.topology == model.EDGE:
-        return [
-            ("add Postfix's service behind the filter", way.add_second_service),
-            ("let the filter listen beside Postfix", way.let_filter_listen),
-            ("steer new connections to the filter", way.steer_to_filter),
-            ("wait for Postfix's sessions to end", way.drain_postfix),
-            ("take Postfix's service on the port away", way.remove_old_service),
+    goal, before, listen = hands.goal, hands.before, hands.ports.listen
+    new, old = (model.FILTER, model.POSTFIX) if goal.filter_on else (model.POSTFIX, model.FILTER)
+    short = {model.FILTER: "the filter", model.POSTFIX: "Postfix"}
+    steered = old in before.owners(listen)
+    todo: list[Step] = []
+    if missing := hands.missing_on():
+        beside = listen in missing and model.FILTER in before.owners(listen)
+        name = "let Postfix listen beside the filter" if beside else "add Postfix's new service"
+        todo.append((name, way.add_services))
+    if goal.filter_on and not before.filter.running:
+        todo.append(("let the filter listen beside Postfix", way.let_filter_listen))
+    if steered:
+        todo += [
+            (f"steer new connections to {short[new]}", partial(way.steer_to, new)),
+            (f"wait for {short[old]}'s sessions to end", partial(way.drain, old)),
         ]
-    return [
-        ("let Postfix listen beside the filter", way.let_postfix_listen),
-        ("steer new connections to Postfix", way.steer_to_postfix),
-        ("wait for the filter's sessions to end", way.drain_filter),
-        ("stop the sender filter", way.stop_filter),
-        ("take Postfix's service behind the filter away", way.remove_old_service),
-    ]
+    if goal.filter_on and not before.filter.running:
+        todo.append(("see the filter live", hands.watch_filter))
+    if not goal.filter_on and not before.filter.stopped:
+        todo.append(("stop the sender filter", hands.stop_filter))
+    if steered or goal.master_cf != before.postfix.master_cf or not hands.in_place(before):
+        todo.append(("take away what Postfix has no more", way.settle))
+    return todo
 
 
 class _Overlap:
     def __init__(self, hands: Hands) -> None:
         self.hands = hands
-        self.request = hands.request
-        self.port = hands.request.ports.listen
-        self.old = hands.before.on(self.port)
+        self.port = hands.ports.listen
+        self.newcomer: str | None = None
 
-    # There
-
-    def add_second_service(self) -> None:
-        self._write_both(self.request.moved_to)
-        behind = self.request.ports.smtp
-        self.hands.reload_postfix(lambda now: now.owners(behind) == [model.POSTFIX], None)
+    def add_services(self) -> None:
+        if self.port in self.hands.missing_on():
+            self._welcome(model.POSTFIX)
+        self.hands.add_services()
 
     def let_filter_listen(self) -> None:
-        # Until the filter is ready, nobody is dealt to its queue.
-        self._steer(FIRST)
+        self._welcome(model.FILTER)
         self.hands.start_filter()
 
-    def steer_to_filter(self) -> None:
-        self.hands.on_failure("steer to Postfix again", lambda: self._steer_back(model.FILTER))
-        self._steer(SECOND)
-        self._probe(filters=True)
+    def _welcome(self, newcomer: str) -> None:
+        """Whoever joins the port gets nobody until it is ready."""
+        self.newcomer = newcomer
+        self._steer(self._listeners(), FIRST)
 
-    def drain_postfix(self) -> None:
-        self._drain(lambda: sessions.of_postfix(self.port))
+    def steer_to(self, owner: str) -> None:
+        """Deal new connections on each address to one of the two owners.
 
-    # Back
+        Those of this host itself go first: who does not serve them gets nobody else's.
+        """
+        likely = SECOND if self.newcomer == owner else FIRST
+        groups = {one.address: one for one in self._listeners()}
+        for address, one in groups.items():
+            for member in (likely, 1 - likely):
+                self._steer([one], 1 - member, ourselves=member)
+                if self._reaches(address, owner):
+                    self._steer([one], member)
+                    break
+            else:
+                msg = f"new connections to {address} cannot be steered to {owner}"
+                raise services.ServiceError(msg)
 
-    def let_postfix_listen(self) -> None:
-        self._steer(FIRST)
-        self._write_both(self.request.service)
-        self.hands.reload_postfix(lambda now: model.POSTFIX in now.owners(self.port), None)
+    def drain(self, owner: str) -> None:
+        """See the queue of the port's former owner emptied and its sessions ended."""
+        survey = self.hands.before.glance()
+        queues = [one for one in survey.on(self.port) if survey.owner(one) == owner]
+        limit = self.hands.request.drain_seconds
+        wait_until(lambda: not any(map(sessions.waiting, queues)), limit)
+        self.hands.drain(of_filter=owner == model.FILTER)
 
-    def steer_to_postfix(self) -> None:
-        self.hands.on_failure("steer to the filter again", lambda: self._steer_back(model.POSTFIX))
-        self._steer(SECOND)
-        self._probe(filters=False)
+    def settle(self) -> None:
+        self.hands.settle_postfix()
+        steering.release(self._listeners())
 
-    def drain_filter(self) -> None:
-        self._drain(lambda: sessions.of_filter(self.port))
+    def _listeners(self) -> list[Listener]:
+        survey: Survey = self.hands.before.glance()
+        ours = (model.POSTFIX, model.FILTER)
+        return [one for one in survey.on(self.port) if survey.owner(one) in ours]
 
-    def stop_filter(self) -> None:
-        self.hands.on_failure("start the sender filter", services.start_filter)
-        services.stop_filter()
-
-    # Both ways
-
-    def remove_old_service(self) -> None:
-        self.hands.write_master_cf(self.hands.wanted)
-        self.hands.reload_postfix(self.hands.in_place, self.hands.given_up)
-        steering.release(self.hands.before.glance().on(self.port))
-
-    def _write_both(self, second: str) -> None:
-        """master.cf as it is, and below it the entry that will be left in the end."""
-        current = self.hands.before.postfix.master_cf
-        (entry,) = MasterDocument.parse(self.hands.wanted).find(second, "inet")
-        gap = b"" if current.endswith(b"\n") else b"\n"
-        self.hands.write_master_cf(current + gap + encode("".join(entry.lines)))
-
-    def _steer(self, member: int) -> None:
+    def _steer(
+        self, listeners: list[Listener], member: int, *, ourselves: int | None = None
+    ) -> None:
         try:
-            steering.steer(self._still_there(), member)
+            steering.steer(listeners, member, ourselves=ourselves)
         except (OSError, steering.SteeringError) as error:
             msg = f"new connections cannot be steered: {error}"
             raise services.ServiceError(msg) from error
 
-    def _still_there(self) -> list[Listener]:
-        inodes = {one.inode for one in self.old}
-        return [one for one in self.hands.before.glance().on(self.port) if one.inode in inodes]
-
-    def _steer_back(self, away_from: str) -> None:
-        """New connections go the old way again, and what waits in the other queue is served."""
-        self._steer(FIRST)
-        self._emptied(away_from)
-
-    def _probe(self, *, filters: bool) -> None:
-        """Connect to each address and see who serves the connection."""
-        for address in {one.address for one in self.old}:
-            for _ in range(PROBES):
-                if sessions.reaches_filter(reachable(address), self.port) != filters:
-                    msg = f"a new connection to {address} was not steered where it should go"
-                    raise services.ServiceError(msg)
-
-    def _emptied(self, owner: str) -> None:
-        survey = self.hands.before.glance()
-        queues = [one for one in survey.on(self.port) if survey.owner(one) == owner]
-        wait_until(lambda: not any(map(sessions.waiting, queues)), self.request.drain_seconds)
-
-    def _drain(self, running: Callable[[], int]) -> None:
-        outcome, started = self.hands.outcome, time.monotonic()
-        self._emptied(model.POSTFIX if self.request.topology == model.EDGE else model.FILTER)
-        outcome.sessions_running = left = running()
-        while left:
-            outcome.seconds_waited = round(time.monotonic() - started, 1)
-            if outcome.seconds_waited > self.request.drain_seconds:
-                if self.request.drain_action == "rollback":
-                    msg = f"{left} sessions still ran after {outcome.seconds_waited} s"
-                    raise services.ServiceError(msg)
-                if self.request.drain_action == "cut":
-                    outcome.sessions_cut = left
-                    return
-            time.sleep(POLL_SECONDS)
-            left = running()
+    def _reaches(self, address: str, owner: str) -> bool:
+        wanted = owner == model.FILTER
+        try:
+            return all(
+                sessions.reaches_filter(reachable(address), self.port) == wanted
+                for _ in range(PROBES)
+            )
+        except OSError as error:
+            msg = f"a new connection to {address} got no answer: {error}"
+            raise services.ServiceError(msg) from error

@@ -1,7 +1,6 @@
 """The order of the vendor's instructions: one lets the port go, then the other takes it.
 
-For a moment nobody listens, and sessions on the port are cut. It heals any state, so it is also the
-way out of a half-changed one.
+For a moment nobody listens, and sessions of Postfix on the port are cut. It works on every host.
 """
 
 from __future__ import annotations
@@ -12,25 +11,27 @@ from .hands import Hands, Step
 
 def steps(hands: Hands) -> list[Step]:
     """What is left to do, in order."""
-    edge = hands.request.topology == model.EDGE
+    goal, before, listen = hands.goal, hands.before, hands.ports.listen
     todo: list[Step] = []
-    if not edge and not hands.before.filter.stopped:
+    leaves = not goal.filter_on and not before.filter.stopped
+    if leaves:
         todo.append(("stop the sender filter", hands.stop_filter))
-    if hands.wanted != hands.before.postfix.master_cf:
-        todo.append(("move Postfix in master.cf and reload it", lambda: _move_postfix(hands)))
-    elif not hands.in_place(hands.before):
-        todo.append(
-            ("reload Postfix", lambda: hands.reload_postfix(hands.in_place, hands.given_up))
-        )
-    if edge and not hands.before.filter.running:
-        todo.append(("start the sender filter", hands.start_filter))
+    if hands.missing_on():
+        todo.append(("add Postfix's new service", hands.add_services))
+    if leaves and model.FILTER in before.owners(listen):
+        todo.append(("wait for the filter's sessions to end", lambda: hands.drain(of_filter=True)))
+    if goal.master_cf != before.postfix.master_cf or not hands.in_place(before):
+        todo.append(("move Postfix in master.cf and reload it", lambda: _settle(hands)))
+    if goal.filter_on and not before.filter.running:
+        todo += [
+            ("start the sender filter", hands.start_filter),
+            ("see the filter live", hands.watch_filter),
+        ]
     return todo
 
 
-def _move_postfix(hands: Hands) -> None:
-    port = hands.request.ports.listen
-    hands.outcome.sessions_running = sessions.of_postfix(port)
-    if hands.request.topology == model.EDGE:
-        hands.outcome.sessions_cut = hands.outcome.sessions_running
-    hands.write_master_cf(hands.wanted)
-    hands.reload_postfix(hands.in_place, hands.given_up)
+def _settle(hands: Hands) -> None:
+    listen = hands.ports.listen
+    if listen not in hands.goal.postfix_on and model.POSTFIX in hands.before.owners(listen):
+        hands.outcome.sessions_running = hands.outcome.sessions_cut = sessions.of_postfix(listen)
+    hands.settle_postfix()

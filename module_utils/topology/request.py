@@ -12,12 +12,21 @@ from .target import service_on
 
 
 @dataclass(frozen=True)
+class Keep:
+    """How many snapshots are kept on the host, and how much of its disk they may take."""
+
+    snapshots: int = 10
+    megabytes: int = 100
+
+
+@dataclass(frozen=True)
 class Request:
     """What is wanted of one host.
 
     `listen_addresses` are those on which port `listen` must be open in the end, IPv6 in brackets;
     empty leaves them to whoever has the port. `drain_seconds` is how long running sessions may go
-    on; then `drain_action` is one of `wait`, `cut` and `rollback`.
+    on; then `drain_action` is one of `wait`, `cut` and `rollback`. A filter that was started must
+    live for `watch_seconds` before Postfix gives the port up.
     """
 
     topology: str
@@ -29,6 +38,8 @@ class Request:
     handover: str = "overlap"
     drain_seconds: float = 60.0
     drain_action: str = "cut"
+    watch_seconds: float = 5.0
+    keep: Keep = Keep()
 
     @property
     def moved_to(self) -> str:
@@ -48,7 +59,7 @@ class Request:
 
 @dataclass
 class Outcome:
-    """What was done, and what it cost."""
+    """What was done, and what it cost; `refused` connections are None where nobody can know."""
 
     before: Survey
     after: Survey
@@ -59,6 +70,7 @@ class Outcome:
     sessions_running: int = 0
     sessions_cut: int = 0
     seconds_waited: float = 0.0
+    refused: int | None = 0
 
     @property
     def changed(self) -> bool:

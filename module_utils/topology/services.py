@@ -8,15 +8,16 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from . import filter_status
 from .sockets import Listener
-from .survey import SERVICE_UNIT, SOCKET_UNIT, run
+from .survey import SERVICE_UNIT, SOCKET_UNIT, filter_state, run
 
 POLL_SECONDS = 0.005
+RELOAD_SECONDS = 20.0
 
 
 class ServiceError(Exception):
@@ -62,6 +63,7 @@ def restart_postfix() -> None:
 
 def listen_for_filter() -> None:
     """Let systemd take the filter's port, now and at each boot. Connections wait in its queue."""
+    systemctl("daemon-reload")
     run(["systemctl", "reset-failed", SOCKET_UNIT, SERVICE_UNIT])
     systemctl("start", SOCKET_UNIT)
     systemctl("enable", "--quiet", SOCKET_UNIT, SERVICE_UNIT)
@@ -69,16 +71,41 @@ def listen_for_filter() -> None:
 
 def start_filter() -> None:
     """Start the filter behind its port; returns when it has said that it is ready."""
-    listen_for_filter()
     systemctl("start", SERVICE_UNIT)
 
 
+def restart_filter() -> None:
+    """Let a new process of the filter take the port; the old one ends with its last session."""
+    systemctl("daemon-reload")
+    systemctl("restart", SERVICE_UNIT)
+
+
+def reload_filter() -> None:
+    """Let the running filter read its files again.
+
+    Raises:
+        ServiceError: it does not use them, and goes on with those that it had.
+    """
+    systemctl("reload", SERVICE_UNIT)
+    if not wait_until(lambda: filter_state().needs == filter_status.FRESH, RELOAD_SECONDS):
+        msg = f"the sender filter did not take its files up:\n{last_words(SERVICE_UNIT)}"
+        raise ServiceError(msg)
+
+
 def stop_filter() -> None:
-    """Stop the filter now and at each boot; returns when its sessions have ended."""
+    """Stop the filter now and at each boot; its sessions may go on for a while."""
     systemctl("disable", "--quiet", SOCKET_UNIT, SERVICE_UNIT)
     systemctl("stop", SOCKET_UNIT)
     systemctl("stop", SERVICE_UNIT)
     run(["systemctl", "reset-failed", SOCKET_UNIT, SERVICE_UNIT])
+
+
+def run_checked(*command: str) -> None:
+    """Run a program that must succeed."""
+    result = run(list(command))
+    if result.returncode != 0:
+        msg = f"{command[0]} failed: {result.stderr.strip()}"
+        raise ServiceError(msg)
 
 
 def systemctl(*arguments: str) -> None:
@@ -102,16 +129,3 @@ def postfix_last_words(lines: int = 5) -> str:
         ["journalctl", "--quiet", "--no-pager", f"--lines={lines}", "--identifier=postfix/master"]
     )
     return result.stdout.strip()
-
-
-def banner(address: str, port: int, seconds: float = 20) -> str:
-    """The greeting of the SMTP server at an address, or what went wrong instead."""
-    try:
-        with socket.create_connection((address, port), timeout=seconds) as connection:
-            reader = connection.makefile("rb")
-            greeting = reader.readline(512).decode("ascii", "replace").strip()
-            connection.sendall(b"QUIT\r\n")
-            reader.readline(512)
-    except OSError as error:
-        return f"no greeting: {error}"
-    return greeting or "closed without a greeting"

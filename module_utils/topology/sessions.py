@@ -25,7 +25,7 @@ def waiting(listener: Listener) -> int:
     )
 
 
-def reaches_filter(address: str, port: int, seconds: float = 20) -> bool:
+def reaches_filter(address: str, port: int, seconds: float = 30) -> bool:
     """Whether a new connection to an address is served by the sender filter.
 
     Raises:
@@ -34,7 +34,9 @@ def reaches_filter(address: str, port: int, seconds: float = 20) -> bool:
     with socket.create_connection((address, port), timeout=seconds) as probe:
         own_port = probe.getsockname()[1]
         reader = probe.makefile("rb")
-        reader.readline(512)
+        if not reader.readline(512):
+            msg = "closed without a greeting"
+            raise OSError(msg)
         served = [row for row in _connections(port) if row.peer_port == own_port]
         answer = any(_by_filter(served))
         probe.sendall(b"QUIT\r\n")

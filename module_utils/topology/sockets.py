@@ -116,6 +116,19 @@ def listeners(ports: set[int], proc: Path = PROC) -> list[Listener]:
     return sorted(found, key=lambda one: (one.port, one.family, one.address, one.inode))
 
 
+def listen_drops(proc: Path = PROC) -> int:
+    """How many connections the kernel has dropped because a listener's queue was full, since boot.
+
+    Source: proc_pid_net(5), /proc/net/netstat, TcpExt ListenDrops.
+    """
+    names, values = (
+        row.split()[1:]
+        for row in (proc / "net" / "netstat").read_text().splitlines()
+        if row.startswith("TcpExt:")
+    )
+    return int(dict(zip(names, values, strict=True))["ListenDrops"])
+
+
 def processes_by_inode(inodes: set[int], proc: Path = PROC) -> dict[int, list[Process]]:
     """Who has these sockets open. Needs root to see other users' processes."""
     wanted = {f"socket:[{inode}]": inode for inode in inodes}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..postfix.checks import Severity, master_problems
 from ..postfix.master_cf import MasterDocument
-from . import model
+from . import filter_status, model
 from .sockets import PROC, Listener, listeners
 
 SOCKET_UNIT = "sender-filter.socket"
@@ -57,12 +59,16 @@ class PostfixState:
 
 @dataclass(frozen=True)
 class FilterState:
-    """The two units of the sender filter, as systemd sees them."""
+    """The two units of the sender filter, as systemd sees them.
+
+    `needs` is what a running filter needs to use what is installed (`filter_status`).
+    """
 
     installed: bool
     socket_active: bool
     service_active: bool
     enabled: bool
+    needs: str = filter_status.FRESH
 
     @property
     def stopped(self) -> bool:
@@ -171,23 +177,43 @@ def master_pid(pid_file: Path, proc: Path = PROC) -> int | None:
 
 def filter_state() -> FilterState:
     """The state of the filter's units."""
-    properties = ["--property=LoadState,ActiveState,UnitFileState"]
-    result = run(["systemctl", "show", *properties, SOCKET_UNIT, SERVICE_UNIT])
+    properties = (
+        "--property=LoadState,ActiveState,UnitFileState,NeedDaemonReload,ExecStart,"
+        "ExecMainStartTimestampMonotonic"
+    )
+    result = run(["systemctl", "show", properties, SOCKET_UNIT, SERVICE_UNIT])
     return parse_units(result.stdout)
 
 
 def parse_units(text: str) -> FilterState:
-    """The output of `systemctl show` for the socket and the service, in that order."""
+    """The output of `systemctl show` for the socket and the service, in that order.
+
+    A running filter is asked what it uses.
+    """
     blocks = [
         dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         for block in text.strip().split("\n\n")
     ]
     socket_unit, service_unit = (*blocks, {}, {})[:2]
+    service_active = service_unit.get("ActiveState") in ("active", "reloading")
     return FilterState(
         installed=all(unit.get("LoadState") == "loaded" for unit in (socket_unit, service_unit)),
         socket_active=socket_unit.get("ActiveState") == "active",
-        service_active=service_unit.get("ActiveState") in ("active", "reloading"),
+        service_active=service_active,
         enabled=socket_unit.get("UnitFileState") == "enabled",
+        needs=_needs(socket_unit, service_unit) if service_active else filter_status.FRESH,
+    )
+
+
+def _needs(socket_unit: dict[str, str], service_unit: dict[str, str]) -> str:
+    since_boot = int(service_unit.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
+    started = time.time() - time.monotonic() + since_boot
+    unread = "yes" in (socket_unit.get("NeedDaemonReload"), service_unit.get("NeedDaemonReload"))
+    program = re.search(r"path=([^ ;]+)", service_unit.get("ExecStart", ""))
+    return filter_status.needs(
+        filter_status.ask(),
+        program[1] if program else "",
+        unit_is_newer=unread or filter_status.changed_after(started),
     )
 
 

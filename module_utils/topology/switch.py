@@ -1,27 +1,71 @@
 """Moves one host to a topology and proves it, or leaves it as it was.
 
-Everything that can fail is tried first (`preflight`, a staged copy of the configuration). After
-the first change any failure undoes, in reverse, what was done, and proves that too.
+Everything that can fail is tried first (`preflight`, a staged copy of the configuration), and the
+host is kept as it is (`photograph`). After the first change any failure brings that back
+(`restore`); when this process itself is ended, another one does it (`guard`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
 from ..postfix import atomic, staging
 from ..postfix.errors import PostfixError
-from . import model, overlap, plain, record, services
-from .diagnosis import differences, seen_topology
-from .hands import SETTLE_SECONDS, Hands, Step
+from ..snapshots.snapshot import Snapshot, SnapshotError
+from ..snapshots.store import Store
+from . import filter_status, goal, guard, journal, model, photograph, probe, record, ways
+from .diagnosis import differences
+from .hands import Hands, Step
 from .preflight import obstacles
 from .request import Outcome, Request
+from .restore import RestoreError, recover, request_for, restore
+from .services import ServiceError
 from .sockets import reachable
 from .survey import Survey, take
 from .target import master_cf
 
 LOCK_SECONDS = 60.0
+LAST = "last"
 
 
 class SwitchError(Exception):
     """The host is not in the wanted topology; the text says where it is, and why."""
+
+
+def begin(request: Request, paths: tuple[str, ...], *, check: bool = False) -> Survey:
+    """See whether the way is free, and keep the host as it is before a play changes anything.
+
+    Args:
+        request: the move that is to come.
+        paths: what the play may change beside Postfix's files: files, links and folders.
+        check: look only.
+
+    Raises:
+        SwitchError: the way is not free, or the host cannot be kept.
+    """
+    with _alone(request.config_dir) as store:
+        survey = take(request.config_dir, request.ports)
+        _refuse(obstacles(survey, request.topology))
+        if not check:
+            _keep(store, request, survey, paths)
+        return survey
+
+
+def _keep(store: Store, request: Request, survey: Survey, paths: tuple[str, ...]) -> Snapshot:
+    """The snapshot of a play that came no further, if nothing has changed since, or a new one."""
+    former = journal.read()
+    try:
+        if former and photograph.is_of(found := store.load(former.snapshot), survey):
+            snapshot = found
+        else:
+            snapshot = photograph.take(store, request, survey, paths)
+        _note(snapshot, request.topology, journal.BEGUN)
+    except (OSError, SnapshotError) as error:
+        _refuse([f"the host cannot be kept as it is: {error}; make room in {journal.FILE.parent}"])
+    return snapshot
 
 
 def switch(request: Request, *, check: bool = False) -> Outcome:
@@ -30,15 +74,95 @@ def switch(request: Request, *, check: bool = False) -> Outcome:
     Raises:
         SwitchError: it is not there; what it is instead is in the text.
     """
-    with atomic.lock(request.master_cf, LOCK_SECONDS):
+    with _alone(request.config_dir) as store:
         before = take(request.config_dir, request.ports)
-        hands = Hands(request, before, _try_first(request, before, check=check))
+        wanted = _try_first(request, before, check=check)
+        end = goal.of_topology(request.topology, request.ports, wanted)
+        hands = Hands(request, before, end)
         steps = _steps(hands)
         if check:
             hands.outcome.steps = [name for name, _ in steps]
-        else:
-            _make(hands, steps)
-        return hands.outcome
+            return hands.outcome
+        if not steps:
+            hands.outcome.after = _prove_unchanged(request)
+            _close(store, request, hands.outcome)
+            return hands.outcome
+        snapshot = _snapshot(store, request, before)
+        answers = _answers(before)
+
+        def move() -> Outcome:
+            _take_steps(hands, steps)
+            hands.outcome.after = _prove(request, answers)
+            hands.count_refused()
+            return hands.outcome
+
+        return _transaction(store, request, snapshot, move)
+
+
+def rollback(config_dir: Path, name: str = LAST, *, check: bool = False) -> tuple[str, Outcome]:
+    """Bring the host back to a snapshot, and prove it.
+
+    Args:
+        config_dir: Postfix's configuration directory.
+        name: a snapshot, or LAST for the newest that is not what the host is now.
+        check: look only.
+
+    Returns:
+        The snapshot's name, and what was done.
+
+    Raises:
+        SwitchError: the host is not there; what it is instead is in the text.
+    """
+    with _alone(config_dir) as store:
+        try:
+            target = _choose(store, name)
+        except SnapshotError as error:
+            _refuse([str(error)])
+        request = replace(request_for(target, drain_seconds=60.0), config_dir=config_dir)
+        before = take(config_dir, request.ports)
+        if check or photograph.is_of(target, before):
+            outcome = Outcome(before, before, before.postfix.master_cf)
+            outcome.steps = [] if not check or photograph.is_of(target, before) else ["go back"]
+            return target.name, outcome
+        here = _keep(store, request, before, target.paths)
+        return target.name, _transaction(
+            store, request, here, lambda: restore(target, request, store)
+        )
+
+
+def _choose(store: Store, name: str) -> Snapshot:
+    if name != LAST:
+        return store.load(name)
+    names = store.names()
+    for one in reversed(names):
+        snapshot = store.load(one)
+        survey = take(Path(snapshot.config_dir), model.Ports(**snapshot.state.ports))
+        if not photograph.is_of(snapshot, survey):
+            return snapshot
+    if not names:
+        msg = "there is no snapshot on this host: no play has moved it yet"
+        raise SnapshotError(msg)
+    return store.load(names[-1])
+
+
+@contextmanager
+def _alone(config_dir: Path) -> Iterator[Store]:
+    """Nobody else moves this host meanwhile, and no interrupted move is left on it."""
+    store = Store()
+    with atomic.lock(config_dir / "master.cf", LOCK_SECONDS):
+        former = journal.read()
+        try:
+            if former:
+                recover(former, store)
+        except RestoreError as error:
+            _refuse([str(error)])
+        yield store
+
+
+def _refuse(reasons: list[str]) -> None:
+    if reasons:
+        msg = "nothing was changed: " + "; ".join(reasons)
+        raise SwitchError(msg)
 
 
 def _try_first(request: Request, survey: Survey, *, check: bool) -> bytes:
@@ -47,9 +171,7 @@ def _try_first(request: Request, survey: Survey, *, check: bool) -> bytes:
     # In check mode the role before this one has only said that it would install it.
     if request.topology == model.EDGE and not survey.filter.installed and not check:
         reasons.append("the sender filter is not installed: run the role sender_filter first")
-    if reasons:
-        msg = "nothing was changed: " + "; ".join(reasons)
-        raise SwitchError(msg)
+    _refuse(reasons)
     current = survey.postfix.master_cf
     try:
         wanted = master_cf(
@@ -69,65 +191,119 @@ def _try_first(request: Request, survey: Survey, *, check: bool) -> bytes:
 
 
 def _steps(hands: Hands) -> list[Step]:
-    """The steps that are left: by overlap where the host can do it and has the whole way to go."""
-    todo = plain.steps(hands)
-    if todo:
-        hindrance = overlap.hindrance(hands)
-        if hands.request.handover == "overlap" and not hindrance:
-            hands.outcome.handover = "overlap"
-            todo = overlap.steps(hands)
-        else:
-            hands.outcome.handover = f"plain: {hindrance}" if hindrance else "plain"
+    """The steps that are left."""
+    todo = ways.steps(hands)
+    unit = hands.before.filter
+    if hands.goal.filter_on and unit.running and unit.needs != filter_status.FRESH:
+        todo += [
+            (f"let the running filter {unit.needs}", hands.refresh_filter),
+            ("see the filter live", hands.watch_filter),
+        ]
     if not hands.record_is_true():
         todo.append(("record the declared topology", hands.write_record))
     return todo
 
 
-def _make(hands: Hands, steps: list[Step]) -> None:
-    """Take the steps and prove the result, or undo them and prove that."""
-    name = "begin"
-    try:
-        for name, step in steps:
+def _take_steps(hands: Hands, steps: list[Step]) -> None:
+    for name, step in steps:
+        try:
             step()
-            hands.outcome.steps.append(name)
-        name = "proof"
-        hands.outcome.after = _prove(hands.request)
+        except BaseException as error:
+            msg = f"step '{name}' failed: {str(error) or repr(error)}"
+            raise ServiceError(msg) from error
+        hands.outcome.steps.append(name)
+
+
+def _transaction(
+    store: Store, request: Request, here: Snapshot, move: Callable[[], Outcome]
+) -> Outcome:
+    """Make a move that ends in its goal, or where it began."""
+    try:
+        guard.arm()
+        _note(here, request.topology, journal.MOVING)
+    except (ServiceError, OSError) as error:
+        _refuse([f"nobody would take the move back if it were interrupted: {error}"])
+    try:
+        outcome = move()
     # A half-changed host is worse than any error, a signal's too: everything leads to the way back.
     except BaseException as error:
-        raise SwitchError(_go_back(hands, name, str(error) or repr(error))) from error
+        raise SwitchError(_go_back(store, request, here, str(error) or repr(error))) from error
+    _close(store, request, outcome)
+    return outcome
 
 
-def _prove(request: Request) -> Survey:
+def _note(snapshot: Snapshot, topology: str, stage: str) -> None:
+    ports = snapshot.state.ports
+    journal.write(journal.Move(snapshot.name, topology, stage, snapshot.config_dir, ports))
+
+
+def _snapshot(store: Store, request: Request, survey: Survey) -> Snapshot:
+    """The snapshot that the play has taken at its beginning, or one of this moment."""
+    begun = journal.read()
+    try:
+        if begun and begun.topology == request.topology:
+            return store.load(begun.snapshot)
+    except SnapshotError as error:
+        _refuse([str(error)])
+    return _keep(store, request, survey, ())
+
+
+def _close(store: Store, request: Request, outcome: Outcome) -> None:
+    """The move is confirmed. A snapshot from which nothing differs is not worth keeping."""
+    move = journal.read()
+    journal.close()
+    with suppress(SnapshotError):
+        if move and photograph.is_of(store.load(move.snapshot), outcome.after):
+            store.remove(move.snapshot)
+    store.prune(request.keep.snapshots, request.keep.megabytes)
+
+
+def _answers(survey: Survey) -> dict[str, probe.Answer]:
+    """How far a transaction comes on each address of port `listen`."""
+    port = survey.ports.listen
+    return {
+        address: probe.transaction(reachable(address.strip("[]")), port)
+        for address in survey.listen_addresses()
+    }
+
+
+def _prove_unchanged(request: Request) -> Survey:
+    try:
+        return _prove(request, {})
+    except ServiceError as error:
+        msg = f"nothing was changed, but the host is not as it should be: {error}"
+        raise SwitchError(msg) from error
+
+
+def _prove(request: Request, before: dict[str, probe.Answer]) -> Survey:
+    """The ports' owners, the configuration, and a transaction on each address.
+
+    A recipient that was refused before may be refused now; what was accepted must be accepted.
+    """
     survey = take(request.config_dir, request.ports)
     wrong = differences(survey, request.topology)
     port, addresses = request.ports.listen, survey.listen_addresses()
     wanted = list(request.listen_addresses)
     if wanted and sorted(addresses) != sorted(wanted):
         wrong.append(f"port {port} is open on {addresses}, and should be on {wanted}")
-    for address in [] if wrong else addresses:
-        greeting = services.banner(reachable(address.strip("[]")), port)
-        if not greeting.startswith("220"):
-            wrong.append(f"{address}:{port} does not greet as Postfix does: {greeting}")
+    for address, answer in {} if wrong else _answers(survey).items():
+        as_before = answer.like(before[address]) if address in before else answer.greeted
+        if not (answer.accepted or as_before):
+            wrong.append(f"{address}:{port} does not take mail: {answer}")
     if wrong:
-        raise services.ServiceError("; ".join(wrong))
+        raise ServiceError("proof failed: " + "; ".join(wrong))
     return survey
 
 
-def _go_back(hands: Hands, step: str, reason: str) -> str:
-    """Undo what was done; say what failed and where the host is."""
-    troubles = hands.take_back()
-    ports = (hands.request.ports.listen, hands.request.ports.smtp)
-    old = [hands.before.owners(port) for port in ports]
-
-    def restored() -> bool:
-        now = take(hands.request.config_dir, hands.request.ports)
-        return [now.owners(port) for port in ports] == old
-
-    back = services.wait_until(restored, SETTLE_SECONDS) and not troubles
-    failed = f"step '{step}' failed: {reason}"
-    if back:
-        return f"{failed}\nThe host is as it was before ({seen_topology(hands.before)}), proven."
-    return (
-        f"{failed}\nTHE HOST COULD NOT BE PUT BACK: {'; '.join(troubles) or 'ports differ'}. "
-        "Look at the port table of playbooks/verify_topology.yml and at the journal."
-    )
+def _go_back(store: Store, request: Request, snapshot: Snapshot, reason: str) -> str:
+    """Bring the host back; say what failed and where the host is."""
+    try:
+        restored = restore(snapshot, request_for(snapshot), store)
+    except (RestoreError, PostfixError) as error:
+        return (
+            f"{reason}\nTHE HOST COULD NOT BE PUT BACK: {error}. It is tried again every "
+            f"{guard.RETRY_SECONDS} s (journalctl --unit='mail-topology-guard-*'); look at the "
+            "port table of playbooks/verify_topology.yml"
+        )
+    _close(store, request, restored)
+    return f"{reason}\nThe host is as it was before ({snapshot.state.topology}), proven."

@@ -1,0 +1,121 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Sender Filter Toolkit maintainers
+# MIT License (see LICENSE)
+"""The begin of a move: whether the way is free, and a snapshot of the host as it is."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: mail_topology_begin
+short_description: Begin a move of a gateway with a snapshot of it
+description:
+  - Looks whether anything stands in the way of a move to a topology, and fails with the cure if so.
+  - Keeps the host as it is in C(/var/lib/mail-topology/snapshots), files with owner, mode and
+    links, units, listeners and package versions, so that M(mail_topology) and
+    M(mail_topology_rollback) can go back to it.
+  - Takes back a move that was interrupted before, if there is one.
+  - The snapshot is removed by M(mail_topology) if nothing has changed in the end.
+options:
+  topology:
+    description: The topology that the play moves to.
+    type: str
+    choices: [edge, direct]
+    required: true
+  paths:
+    description: Files, links and folders that the play may change, beside Postfix's own.
+    type: list
+    elements: str
+    default: []
+  config_dir:
+    description: Postfix's configuration directory.
+    type: path
+    default: /etc/postfix
+  listen_port:
+    description: The port that takes mail from the network.
+    type: int
+    default: 25
+  smtp_port:
+    description: Postfix's port behind the sender filter in topology V(edge).
+    type: int
+    default: 2500
+  scan_port:
+    description: The scan service's port.
+    type: int
+    default: 10025
+  reinjection_port:
+    description: The port on which Postfix takes scanned mail back.
+    type: int
+    default: 10026
+notes:
+  - Supports check mode, in which it takes no snapshot.
+seealso:
+  - module: mail_topology
+  - module: mail_topology_rollback
+author:
+  - Sender Filter Toolkit maintainers
+"""
+
+EXAMPLES = r"""
+- name: Begin
+  mail_topology_begin:
+    topology: edge
+    paths: [/etc/sender-filter]
+"""
+
+RETURN = r"""
+seen:
+  description: The topology that the host is in now, V(unknown) if in none.
+  returned: success
+  type: str
+  sample: direct
+listen_addresses:
+  description: The addresses on which the port that takes mail from the network is open now, IPv6 in
+    brackets. The sender filter takes the same ones.
+  returned: success
+  type: list
+  elements: str
+  sample: ["0.0.0.0", "[::]"]
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.postfix.errors import PostfixError
+from ansible.module_utils.topology.arguments import CONFIG_DIR, PORTS, TOPOLOGY, ports_of
+from ansible.module_utils.topology.diagnosis import seen_topology
+from ansible.module_utils.topology.request import Request
+from ansible.module_utils.topology.survey import SurveyError
+from ansible.module_utils.topology.switch import SwitchError, begin
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "topology": {**TOPOLOGY, "required": True},
+    "paths": {"type": "list", "elements": "str", "default": []},
+}
+
+
+def main() -> None:
+    """Look, and keep the host."""
+    module = AnsibleModule(
+        argument_spec={**OPTIONS, **CONFIG_DIR, **PORTS}, supports_check_mode=True
+    )
+    params: dict[str, Any] = module.params
+    request = Request(
+        topology=params["topology"],
+        config_dir=Path(params["config_dir"]),
+        ports=ports_of(params),
+        smtp_address="127.0.0.1",
+        options={},
+    )
+    try:
+        survey = begin(request, tuple(params["paths"]), check=module.check_mode)
+    except (SwitchError, SurveyError, PostfixError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(
+        changed=False, seen=seen_topology(survey), listen_addresses=survey.listen_addresses()
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Sender Filter Toolkit maintainers
+# MIT License (see LICENSE)
+"""Brings a gateway back to a snapshot of it, and proves that."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: mail_topology_rollback
+short_description: Bring a gateway back to a snapshot
+description:
+  - Puts files, links and units back as a snapshot of M(mail_topology_begin) has them, and lets the
+    port change hands as M(mail_topology) does, without a refused connection where the host can.
+  - Keeps the present state as a snapshot first, so that a rollback can be taken back itself. A
+    failure leaves the host as it was.
+  - Versions of packages are kept for information and are not put back.
+options:
+  name:
+    description: The snapshot. V(last) is the newest that is not what the host is now.
+    type: str
+    default: last
+  config_dir:
+    description: Postfix's configuration directory.
+    type: path
+    default: /etc/postfix
+notes:
+  - Supports check mode.
+seealso:
+  - module: mail_topology
+  - module: mail_topology_begin
+author:
+  - Sender Filter Toolkit maintainers
+"""
+
+EXAMPLES = r"""
+- name: Take the last move back
+  mail_topology_rollback:
+"""
+
+RETURN = r"""
+snapshot:
+  description: The name of the snapshot.
+  returned: success
+  type: str
+  sample: 20261124T053300Z
+steps:
+  description: What was done to the ports, or in check mode that something would be done.
+  returned: success
+  type: list
+  elements: str
+seen:
+  description: The topology that is seen now.
+  returned: success
+  type: str
+  sample: direct
+table:
+  description: The port table as lines of text.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import signal
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.postfix.errors import PostfixError
+from ansible.module_utils.topology.arguments import CONFIG_DIR
+from ansible.module_utils.topology.diagnosis import seen_topology
+from ansible.module_utils.topology.report import facts
+from ansible.module_utils.topology.survey import SurveyError
+from ansible.module_utils.topology.switch import LAST, SwitchError, rollback
+
+
+def main() -> None:
+    """Bring the host back, and say how it is."""
+    module = AnsibleModule(
+        argument_spec={"name": {"type": "str", "default": LAST}, **CONFIG_DIR},
+        supports_check_mode=True,
+    )
+    # A lost connection does not end a move half way.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    config_dir = Path(module.params["config_dir"])
+    try:
+        name, outcome = rollback(config_dir, module.params["name"], check=module.check_mode)
+    except (SwitchError, SurveyError, PostfixError) as error:
+        module.fail_json(msg=str(error))
+    seen = seen_topology(outcome.after)
+    module.exit_json(
+        changed=outcome.changed,
+        snapshot=name,
+        steps=outcome.steps,
+        seen=seen,
+        table=facts(outcome.after, seen)["table"],
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Whether the running sender filter uses what is installed: its release, its files, its unit.
+
+A play that was killed has told nobody that it had written new files. So nothing is remembered:
+the filter says what it has loaded, and that is compared with what is there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+CONTROL_SOCKET = Path("/run/sender-filter/control.sock")
+PATIENCE_SECONDS = 3.0
+UNIT_FILES = (
+    Path("/etc/systemd/system/sender-filter.service"),
+    Path("/etc/systemd/system/sender-filter.socket"),
+)
+FRESH, RELOAD, RESTART = "fresh", "reload", "restart"
+
+Status = Mapping[str, Any]
+
+
+def ask(path: Path | None = None) -> Status | None:
+    """What the running filter says about itself; None if it does not answer."""
+    with contextlib.suppress(OSError, ValueError), socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(PATIENCE_SECONDS)
+        connection.connect(str(path or CONTROL_SOCKET))
+        connection.sendall(b'{"command": "status"}\n')
+        answer = json.loads(connection.makefile("rb").readline())
+        return answer if isinstance(answer, dict) else None
+    return None
+
+
+def needs(status: Status | None, program: str, *, unit_is_newer: bool) -> str:
+    """What a running filter needs, to use what is installed: FRESH, RELOAD or RESTART.
+
+    Args:
+        status: what it says, None if it does not answer.
+        program: the program that its unit starts, as /opt/sender-filter/current/bin/senderfilter.
+        unit_is_newer: whether its unit was changed after it was started.
+    """
+    release = Path(program).parent.parent.resolve()
+    if status is None or unit_is_newer or status.get("release") != str(release):
+        return RESTART
+    loaded = status.get("files", {})
+    return FRESH if all(_is(path, *identity) for path, identity in loaded.items()) else RELOAD
+
+
+def _is(path: str, inode: int, modified: int) -> bool:
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return False
+    return (status.st_ino, status.st_mtime_ns) == (inode, modified)
+
+
+def changed_after(seconds: float) -> bool:
+    """Whether a unit file was put in place after a time (seconds of the epoch)."""
+    times = [file.stat().st_ctime for file in UNIT_FILES if file.exists()]
+    return any(time > seconds for time in times)

@@ -1,0 +1,56 @@
+"""The move that is under way on this host, on disk: what to go back to if it does not end well.
+
+Without an entry the host is where the last move left it. In stage BEGUN a play has taken its
+snapshot; in stage MOVING the ports are between two topologies, and whoever finds the entry while
+nobody holds the lock puts the host back (`restore.recover`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ..postfix import atomic
+
+FILE = Path("/var/lib/mail-topology/move.json")
+BEGUN, MOVING = "begun", "moving"
+
+
+@dataclass(frozen=True)
+class Move:
+    """A move.
+
+    Attributes:
+        snapshot: the name of the snapshot to go back to.
+        topology: where the move goes.
+        stage: BEGUN or MOVING.
+        config_dir: Postfix's configuration directory.
+        ports: the port numbers of the path, by their meaning.
+    """
+
+    snapshot: str
+    topology: str
+    stage: str
+    config_dir: str
+    ports: Mapping[str, int]
+
+
+def read() -> Move | None:
+    """The move under way, None if there is none."""
+    try:
+        return Move(**json.loads(FILE.read_bytes()))
+    except FileNotFoundError:
+        return None
+
+
+def write(move: Move) -> None:
+    """Keep a move; on disk before it returns."""
+    FILE.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    atomic.put(FILE, json.dumps(asdict(move), sort_keys=True).encode() + b"\n", 0o644)
+
+
+def close() -> None:
+    """The move has ended well, or the host is as it was before."""
+    FILE.unlink(missing_ok=True)
