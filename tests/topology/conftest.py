@@ -1,8 +1,20 @@
 from __future__ import annotations
 
-import pytest
+from collections.abc import Iterator
+from pathlib import Path
 
-from module_utils.topology import survey
+import pytest
+from topology import gateway as real
+from topology import places
+from topology.gateway import Gateway
+
+from module_utils.topology import model, survey
+
+
+@pytest.fixture(autouse=True)
+def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the machine itself is read or written."""
+    places.lead_into(tmp_path, monkeypatch.setattr)
 
 
 @pytest.fixture
@@ -14,3 +26,29 @@ def host_with_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def host_without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(survey, "host_has_ipv6", lambda: False)
+
+
+@pytest.fixture
+def edge(config_dir: Path, commands: Path) -> Iterator[Gateway]:
+    """A gateway in topology edge whose Postfix does not share its ports."""
+    with real.running(config_dir, commands, model.EDGE) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def direct(config_dir: Path, commands: Path) -> Iterator[Gateway]:
+    with real.running(config_dir, commands, model.DIRECT) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def shared_edge(config_dir: Path, commands: Path) -> Iterator[Gateway]:
+    """A gateway in topology edge whose Postfix shares its ports."""
+    with real.running(config_dir, commands, model.EDGE, shared=True) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def shared_direct(config_dir: Path, commands: Path) -> Iterator[Gateway]:
+    with real.running(config_dir, commands, model.DIRECT, shared=True) as gateway:
+        yield gateway

@@ -1,51 +1,108 @@
 """A gateway of real processes, sockets and files on this machine's loopback.
 
-The stand-in for Postfix's master is a process of that name that holds its sockets. The stand-in
-for systemctl says what it is told about the filter's units, and refuses everything else.
+Postfix's master and the filter are programs that listen and speak SMTP (`stand_in_*.py`); systemctl
+starts and stops them, and refuses what it is told to refuse.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shlex
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
-from module_utils.topology import model
+from module_utils.topology import model, sockets, steering
 from module_utils.topology.model import Ports
+from module_utils.topology.request import Request
+from module_utils.topology.services import wait_until
+from module_utils.topology.sockets import PROC
+from module_utils.topology.survey import Survey, take
 
-MASTER = """
-import socket, sys
-with open("/proc/self/comm", "w") as file:
-    file.write("master")
-shared = sys.argv[1] == "shared"
-ports = map(int, sys.argv[2:])
-sockets = [socket.create_server(("127.0.0.1", port), reuse_port=shared) for port in ports]
-print("ready", flush=True)
-sys.stdin.read()
+HERE = Path(__file__).parent
+PYTHON = [sys.executable, "-B", "-E", "-S"]
+
+SYSTEMCTL = r"""#!/bin/sh
+host=@HOST@
+echo "$@" >> "$host/systemctl-calls"
+refuse() { echo "Job for $1 failed." >&2; exit 1; }
+if [ -f "$host/refused" ]; then
+  while read -r line; do case "$*" in "$line"*) refuse "$line" ;; esac; done < "$host/refused"
+fi
+verb=
+units=
+for word; do
+  case $word in
+    --*) ;;
+    *) if [ -z "$verb" ]; then verb=$word; else units="$units $word"; fi ;;
+  esac
+done
+pid() { cat "$host/filter.pid" 2>/dev/null; }
+listen() {
+  @PYTHON@ @HERE@/stand_in_filter.py @PORT@ "$host" @CONTROL@ @PROGRAM@ @FILES@ \
+    </dev/null >"$host/filter-log" 2>&1 || refuse sender-filter.socket
+}
+serve() {
+  new=$(pid)
+  kill -USR1 "$new"
+  until [ -e "$host/filter-serves.$new" ]; do kill -0 "$new" || refuse "$1"; sleep 0.01; done
+}
+say() { echo "$2" > "$host/$1"; }
+[ "$verb" != daemon-reload ] || say unread no
+[ "$verb" != show ] || {
+  printf 'LoadState=%s\nActiveState=%s\nUnitFileState=%s\nNeedDaemonReload=%s\n\n' \
+    "$(cat "$host/loaded")" "$(cat "$host/socket")" "$(cat "$host/enabled")" "$(cat "$host/unread")"
+  printf 'LoadState=%s\nActiveState=%s\nUnitFileState=static\nNeedDaemonReload=%s\n' \
+    "$(cat "$host/loaded")" "$(cat "$host/service")" "$(cat "$host/unread")"
+  printf 'ExecStart={ path=%s ; argv[]=%s ; }\nExecMainStartTimestampMonotonic=%s\n' \
+    @PROGRAM@ @PROGRAM@ "$(cat "$host/filter-started" 2>/dev/null)"
+}
+for unit in $units; do
+  case $verb:$unit in
+    start:sender-filter.socket) grep -q '^active' "$host/socket" || { listen; say socket active; } ;;
+    start:sender-filter.service) serve "$unit"; say service active ;;
+    restart:sender-filter.service) old=$(pid); listen; serve "$unit"; kill -TERM "$old" ;;
+    reload:sender-filter.service) kill -HUP "$(pid)" ;;
+    stop:sender-filter.socket) say socket inactive ;;
+    stop:sender-filter.service) say service inactive; kill -TERM "$(pid)" 2>/dev/null || true ;;
+    enable:sender-filter.*) say enabled enabled ;;
+    disable:sender-filter.*) say enabled disabled ;;
+    restart:postfix.service) @MASTER@ </dev/null >"$host/postfix-log" 2>&1 ;;
+  esac
+done
+exit 0
 """
-SYSTEMCTL = """#!/bin/sh
-here=${0%/*}
-echo "$@" >> "$here/systemctl-calls"
-[ "$1" = show ] && cat "$here/units"
+POSTFIX = r"""#!/bin/sh
+host=@HOST@
+echo "$@" >> "$host/postfix-calls"
+if [ "$3" = check ] && [ -f "$host/refuse" ]; then
+  sed "s|CONFIG_DIR|$2|" "$host/refuse" >&2
+  exit 1
+fi
+[ "$3" != reload ] || kill -HUP $(cat @PID_FILE@)
 """
-UNITS = {
-    "running": [("loaded", "active", "enabled"), ("loaded", "active", "static")],
-    "stopped": [("loaded", "inactive", "disabled"), ("loaded", "inactive", "static")],
-    "missing": [("not-found", "inactive", ""), ("not-found", "inactive", "")],
+OTHERS = {
+    "systemd-run": '#!/bin/sh\necho "$@" >> @HOST@/guards\n[ ! -f @HOST@/unguarded ] || '
+    "{ echo no guard >&2; exit 1; }\n",
+    "journalctl": '#!/bin/sh\nfor last; do :; done\necho "the last words of ${last#*=}"\n',
+    "dpkg-query": "#!/bin/sh\nprintf 'postfix 3.7.11-0\\namavisd-new \\npython3 3.11.2-1\\n'\n",
 }
 
 
 @dataclass(frozen=True)
 class Gateway:
-    """Where it is and what it has."""
+    """Where it is and what it has; `place` is its root folder, `host` its state."""
 
     config_dir: Path
-    commands: Path
+    place: Path
+    host: Path
     ports: Ports
 
     @property
@@ -54,55 +111,141 @@ class Gateway:
         return self.config_dir / "master.cf"
 
     @property
+    def pid_file(self) -> Path:
+        """Where master says that it runs."""
+        return self.config_dir.parent / "queue/pid/master.pid"
+
+    @property
     def moved_to(self) -> str:
         """The name of the service behind the filter."""
         return f"127.0.0.1:{self.ports.smtp}"
 
-    def set_units(self, state: str) -> None:
-        """Let systemctl say that the filter's units are in a state of UNITS."""
-        names = ("LoadState", "ActiveState", "UnitFileState")
-        blocks = [
-            "".join(f"{name}={value}\n" for name, value in zip(names, unit, strict=True))
-            for unit in UNITS[state]
-        ]
-        (self.commands / "units").write_text("\n".join(blocks))
+    @property
+    def folder(self) -> Path:
+        """Where journal, record and snapshots are."""
+        return self.place / "var/lib/mail-topology"
+
+    @property
+    def setting(self) -> Path:
+        """The filter's file."""
+        return self.place / "etc/sender-filter/filter.toml"
+
+    @property
+    def releases(self) -> Path:
+        """Where the filter's releases are, and the link `current`."""
+        return self.place / "opt/sender-filter"
+
+    def say(self, name: str, text: str = "") -> None:
+        """Set how a stand-in behaves."""
+        (self.host / name).write_text(text)
+
+    def refuse(self, *commands: str) -> None:
+        """Let systemctl fail at commands that begin so."""
+        self.say("refused", "".join(f"{command}\n" for command in commands))
 
     def calls(self) -> set[str]:
         """The verbs with which systemctl and postfix were called."""
         found = set()
-        for name in ("systemctl-calls", "calls"):
-            file = self.commands / name
+        for name, position in (("systemctl-calls", 0), ("postfix-calls", -1)):
+            file = self.host / name
             lines = file.read_text().splitlines() if file.exists() else []
-            found |= {line.split()[0 if name == "systemctl-calls" else -1] for line in lines}
+            found |= {line.split()[position] for line in lines}
         return found
+
+    def systemctl(self, *arguments: str) -> None:
+        """What an operator does."""
+        subprocess.run(["systemctl", *arguments], check=True)
+
+    def kill(self, name: str) -> None:
+        """End `master` or the `filter`, and see it gone."""
+        file = self.pid_file if name == "master" else self.host / "filter.pid"
+        process = int(file.read_text())
+        os.kill(process, signal.SIGUSR2)
+        assert wait_until(lambda: not _is_alive(process), 10)
+
+    def session(self) -> socket.socket:
+        """A session on port `listen` that was greeted, and stays."""
+        connection = socket.create_connection(("127.0.0.1", self.ports.listen), timeout=10)
+        assert connection.recv(512)
+        return connection
+
+    def request(self, topology: str, **wanted: Any) -> Request:
+        """A move of this gateway, in which nothing is waited for longer than it must be."""
+        basis = {"smtp_address": "127.0.0.1", "options": {}, "watch_seconds": 0.0}
+        where = {"config_dir": self.config_dir, "ports": self.ports}
+        return Request(topology=topology, **{**basis, **where, **wanted})
+
+    def survey(self) -> Survey:
+        """What is there now."""
+        return take(self.config_dir, self.ports)
+
+    def steered(self) -> bool:
+        """Whether a program deals the connections of port `listen`; it is gone afterwards."""
+        found = False
+        for one in self.survey().on(self.ports.listen):
+            with steering.borrowed(one) as sock, contextlib.suppress(OSError):  # there is none
+                sock.setsockopt(socket.SOL_SOCKET, steering._SO_DETACH_REUSEPORT_BPF, 0)
+                found = True
+        return found
+
+    def files(self) -> dict[str, tuple[object, ...]]:
+        """Everything that is kept on the host, but for locks and what the stand-ins note."""
+        passing = (self.host, self.place / "run", self.place / "bin", self.pid_file.parent)
+        return {
+            str(path): (
+                path.lstat().st_mode,
+                path.lstat().st_ino,
+                path.readlink() if path.is_symlink() else path.is_file() and path.read_bytes(),
+            )
+            for path in sorted(self.place.rglob("*"))
+            if not any(path.is_relative_to(folder) for folder in passing)
+        }
+
+    def greeting(self) -> str:
+        """Who answers on port `listen`."""
+        with socket.create_connection(("127.0.0.1", self.ports.listen), timeout=10) as connection:
+            return connection.recv(512).decode()
+
+
+def _is_alive(process: int) -> bool:
+    comm = PROC / str(process) / "comm"
+    with contextlib.suppress(OSError):
+        return comm.read_text().strip() != "gone"
+    return False
 
 
 @contextlib.contextmanager
 def running(
     config_dir: Path, commands: Path, topology: str, *, shared: bool = False
 ) -> Iterator[Gateway]:
-    """A gateway whose Postfix is in a topology; its filter is only what systemctl says.
+    """A gateway in a topology, its filter installed.
 
     `shared`: Postfix's sockets have SO_REUSEPORT, as those of Postfix 3.6 and newer do.
     """
     with contextlib.ExitStack() as held:
+        held.enter_context(_without_strangers())
         ports = _free_ports(held)
-        gateway = Gateway(config_dir, commands, ports)
+        place, host = config_dir.parent, config_dir.parent / "host"
+        host.mkdir()
+        gateway = Gateway(config_dir, place, host, ports)
         edge = topology == model.EDGE
         front = moved(ports) if edge else f"{ports.listen} inet n - y - - smtpd\n"
-        gateway.master_cf.write_text(front + "pickup unix n - y 60 1 pickup\n")
-        queue = config_dir.parent / "queue"
+        back = f"127.0.0.1:{ports.reinjection} inet n - n - - smtpd\n"
+        gateway.master_cf.write_text(front + back + "pickup unix n - y 60 1 pickup\n")
         with (config_dir / "main.cf").open("a") as main:
-            main.write(f"queue_directory = {queue}\ninet_protocols = ipv4\n")
+            main.write(f"queue_directory = {place}/queue\ninet_protocols = ipv4\n")
         os.utime(config_dir / "main.cf", (0, 0))  # Postfix reads a young file twice
-        (commands / "systemctl").write_text(SYSTEMCTL)
-        (commands / "systemctl").chmod(0o755)
-        front_port = ports.smtp if edge else ports.listen
-        gateway.set_units("running" if edge else "stopped")
-        pid = held.enter_context(_master([front_port, ports.reinjection], shared=shared))
-        (queue / "pid").mkdir(parents=True)
-        (queue / "pid/master.pid").write_text(f"{pid:>16}\n")
-        held.enter_context(_listening(ports.scan))
+        gateway.pid_file.parent.mkdir(parents=True)
+        _install_filter(gateway)
+        _write_commands(gateway, commands, shared=shared)
+        held.enter_context(_living(gateway))
+        gateway.systemctl("restart", "postfix.service")
+        if edge:
+            gateway.systemctl("start", "sender-filter.socket")
+            gateway.systemctl("start", "sender-filter.service")
+            gateway.systemctl("enable", "sender-filter.socket")
+        held.enter_context(socket.create_server(("127.0.0.1", ports.scan)))
+        (host / "systemctl-calls").unlink()
         yield gateway
 
 
@@ -116,6 +259,65 @@ def moved(ports: Ports) -> str:
     return "#" + stock + stock.replace(str(ports.listen), f"127.0.0.1:{ports.smtp}", 1) + options
 
 
+def _install_filter(gateway: Gateway) -> None:
+    (gateway.releases / "1.0/bin").mkdir(parents=True)
+    (gateway.releases / "current").symlink_to("1.0")
+    gateway.setting.parent.mkdir(parents=True)
+    gateway.setting.write_text("listen = 25\n")
+    for name, text in (
+        ("loaded", "loaded"),
+        ("socket", "inactive"),
+        ("service", "inactive"),
+        ("enabled", "disabled"),
+        ("unread", "no"),
+    ):
+        gateway.say(name, text + "\n")
+    os.mkfifo(gateway.host / "alive")
+
+
+def _write_commands(gateway: Gateway, commands: Path, *, shared: bool) -> None:
+    master = [*PYTHON, str(HERE / "stand_in_master.py"), str(gateway.config_dir)]
+    master += [str(gateway.host), str(gateway.pid_file), "shared" if shared else "alone"]
+    values = {
+        "HOST": gateway.host,
+        "PYTHON": shlex.join(PYTHON),
+        "HERE": HERE,
+        "PORT": gateway.ports.listen,
+        "CONTROL": gateway.place / "run/sender-filter/control.sock",
+        "PROGRAM": gateway.releases / "current/bin/senderfilter",
+        "FILES": gateway.setting,
+        "MASTER": shlex.join(master),
+        "PID_FILE": gateway.pid_file,
+    }
+    for name, script in {"systemctl": SYSTEMCTL, "postfix": POSTFIX, **OTHERS}.items():
+        text = script
+        for key, value in values.items():
+            text = text.replace(f"@{key}@", str(value))
+        (commands / name).write_text(text)
+        (commands / name).chmod(0o755)
+
+
+@contextlib.contextmanager
+def _living(gateway: Gateway) -> Iterator[None]:
+    """The stand-ins live until this is over: they read from a pipe that we hold."""
+    holder = os.open(gateway.host / "alive", os.O_RDWR | os.O_CLOEXEC)
+    try:
+        yield
+    finally:
+        os.close(holder)
+
+
+@contextlib.contextmanager
+def _without_strangers() -> Iterator[None]:
+    """Look only at processes that begin from now on: a busy machine has hundreds of others."""
+    strangers = {path.name for path in PROC.iterdir()} - {str(os.getpid())}
+    look = sockets._open_files
+    with mock.patch.object(
+        sockets, "_open_files", lambda folder: [] if folder.name in strangers else look(folder)
+    ):
+        yield
+
+
 def _free_ports(held: contextlib.ExitStack) -> Ports:
     """Ports that nobody else gets; who listens there with SO_REUSEADDR may."""
     numbers = []
@@ -126,21 +328,3 @@ def _free_ports(held: contextlib.ExitStack) -> Ports:
         one.bind(("127.0.0.1", 0))
         numbers.append(one.getsockname()[1])
     return Ports(*numbers)
-
-
-def _listening(port: int) -> socket.socket:
-    return socket.create_server(("127.0.0.1", port))
-
-
-@contextlib.contextmanager
-def _master(ports: list[int], *, shared: bool) -> Iterator[int]:
-    with subprocess.Popen(
-        [sys.executable, "-c", MASTER, "shared" if shared else "alone", *map(str, ports)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as process:
-        assert process.stdin
-        assert process.stdout
-        assert process.stdout.readline() == b"ready\n"
-        yield process.pid
-        process.stdin.close()

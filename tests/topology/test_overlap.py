@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from builders import (
     ANY_IPV4,
     ANY_IPV6,
+    DIRECT_CF,
+    EDGE_CF,
     MASTER,
     NGINX,
+    PORTS,
     after_the_filter,
     direct,
     edge,
@@ -18,49 +22,72 @@ from builders import (
 )
 from topology import gateway as real
 
-from module_utils.topology import model, overlap
+from module_utils.topology import goal, model, overlap
+from module_utils.topology.goal import Goal
 from module_utils.topology.hands import Hands
 from module_utils.topology.request import Request
 from module_utils.topology.survey import Survey, take
 
 
-def hindrance(host: Survey, topology: str, *addresses: str) -> str:
+def hands(host: Survey, end: str | Goal, *addresses: str) -> Hands:
     request = Request(
-        topology=topology,
+        topology=end if isinstance(end, str) else "edge",
         config_dir=Path("/etc/postfix"),
         ports=host.ports,
         smtp_address="127.0.0.1",
         options={},
         listen_addresses=addresses,
     )
-    return overlap.hindrance(Hands(request, host, b""))
+    if isinstance(end, str):
+        end = goal.of_topology(end, host.ports, EDGE_CF if end == model.EDGE else DIRECT_CF)
+    return Hands(request, host, end)
+
+
+def hindrance(host: Survey, end: str | Goal, *addresses: str) -> str:
+    return overlap.hindrance(hands(host, end, *addresses))
+
+
+@pytest.fixture
+def _shareable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sockets of a constructed survey cannot be asked."""
+    monkeypatch.setattr(overlap.steering, "shareable", lambda _: True)
+
+
+@pytest.mark.usefixtures("_shareable")
+@pytest.mark.parametrize(
+    "host",
+    [
+        direct(),
+        edge(),
+        direct([*postfix_on_listen(), listener(2500, MASTER)]),
+        edge([one for one in filter_on_listen() if one.port != 2500]),
+        edge([*filter_on_listen(), *public(25, MASTER)]),
+    ],
+)
+@pytest.mark.parametrize("topology", model.TOPOLOGIES)
+def test_nothing_hinders_wherever_the_two_stand(host: Survey, topology: str) -> None:
+    assert hindrance(host, topology) == ""
+
+
+@pytest.mark.parametrize("topology", model.TOPOLOGIES)
+def test_somebody_must_listen_and_nobody_else_than_the_two(topology: str) -> None:
+    assert hindrance(direct(after_the_filter()), topology) == "nobody listens on port 25"
+    nginx = "port 25 belongs to nginx (pid 99, nginx.service)"
+    assert hindrance(direct([listener(25, NGINX)]), topology) == nginx
+    beside = direct([*postfix_on_listen(), listener(25, NGINX)])
+    assert hindrance(beside, topology) == f"{nginx}; postfix"
 
 
 @pytest.mark.parametrize(
-    ("host", "topology", "owner"),
+    "end",
     [
-        (direct(after_the_filter()), model.EDGE, model.POSTFIX),
-        (edge(), model.EDGE, model.POSTFIX),
-        (direct([*postfix_on_listen(), listener(25, NGINX)]), model.EDGE, model.POSTFIX),
-        (direct(), model.DIRECT, model.FILTER),
-        (edge([*filter_on_listen(), *public(25, MASTER)]), model.DIRECT, model.FILTER),
+        Goal(DIRECT_CF, frozenset(), False),
+        Goal(DIRECT_CF, frozenset({PORTS.smtp}), False),
+        Goal(DIRECT_CF, frozenset({PORTS.listen}), True),
     ],
 )
-def test_the_port_must_belong_to_the_old_owner_alone(
-    host: Survey, topology: str, owner: str
-) -> None:
-    assert hindrance(host, topology) == f"port 25 does not belong to {owner} alone"
-
-
-@pytest.mark.parametrize(
-    ("host", "topology"),
-    [
-        (direct([*postfix_on_listen(), listener(2500, MASTER)]), model.EDGE),
-        (edge([one for one in filter_on_listen() if one.port != 2500]), model.DIRECT),
-    ],
-)
-def test_a_host_between_two_topologies_goes_the_plain_way(host: Survey, topology: str) -> None:
-    assert hindrance(host, topology) == "port 2500 is not as the present topology has it"
+def test_somebody_must_have_the_port_alone_in_the_end(end: Goal) -> None:
+    assert hindrance(direct(), end) == "port 25 had no single owner before"
 
 
 @pytest.mark.parametrize("addresses", [[ANY_IPV4], ["192.0.2.1", f"[{ANY_IPV6}]"]])
@@ -77,9 +104,32 @@ def test_postfix_must_share_its_port(addresses: list[str]) -> None:
     assert said == "Postfix 3.5.25 does not share its port (3.6 and newer do)"
 
 
+@pytest.mark.parametrize(
+    ("release", "said"),
+    [
+        ("5.5.19-generic", "kernel 5.5.19-generic cannot borrow a socket (5.6 and newer can)"),
+        ("4.19.0", "kernel 4.19.0 cannot borrow a socket (5.6 and newer can)"),
+        ("5.6.0", ""),
+        ("5.10.0", ""),
+        ("6.1.0-18-amd64", ""),
+    ],
+)
+@pytest.mark.usefixtures("_shareable")
+def test_the_kernel_must_lend_sockets(
+    monkeypatch: pytest.MonkeyPatch, release: str, said: str
+) -> None:
+    names = os.uname_result(("Linux", "mx", release, "", "x86_64"))
+    monkeypatch.setattr(os, "uname", lambda: names)
+    assert hindrance(direct(), model.EDGE) == said
+
+
 @pytest.mark.parametrize("shared", [True, False])
 def test_a_real_socket_can_be_shared_or_not(config_dir: Path, commands: Path, shared: bool) -> None:
     with real.running(config_dir, commands, model.DIRECT, shared=shared) as gateway:
         survey = take(gateway.config_dir, gateway.ports)
         said = "" if shared else "the socket on 127.0.0.1 was made without SO_REUSEPORT"
         assert hindrance(survey, model.EDGE, "127.0.0.1") == said
+
+
+def test_a_socket_that_is_gone_hinders() -> None:
+    assert hindrance(direct([listener(25, MASTER)]), model.EDGE)

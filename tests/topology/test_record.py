@@ -54,3 +54,19 @@ def test_the_last_declaration_counts_and_can_be_taken_back(tmp_path: Path) -> No
     record.write(None, file)
     assert record.read(file) is None
     record.write(None, file)
+
+
+def test_the_options_of_the_moved_service_are_on_record(tmp_path: Path) -> None:
+    file = tmp_path / "declared.json"
+    assert record.options(file) == {}
+    record.write(record.render(model.DIRECT, Ports()), file)
+    assert record.options(file) == {}
+    record.write(record.render(model.EDGE, Ports(), {"syslog_name": "x", "a": ""}), file)
+    assert record.options(file) == {"syslog_name": "x", "a": ""}
+    assert record.declared(file) == model.EDGE
+
+
+def test_without_a_file_the_hosts_own_record_is_meant() -> None:
+    record.write(record.render(model.EDGE, Ports()))
+    assert record.FILE.exists()
+    assert record.declared() == model.EDGE

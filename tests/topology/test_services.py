@@ -1,57 +1,21 @@
 from __future__ import annotations
 
-import contextlib
+import os
+import signal
 import socket
-import threading
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
-from module_utils.topology.services import banner, wait_until
+import pytest
+from real_sockets import child_with, listening, port_of
+from topology.gateway import Gateway
 
-
-@contextlib.contextmanager
-def server(greeting: bytes) -> Iterator[int]:
-    """Greets one client, and closes when that has said something."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.sendall(greeting)
-                if greeting:
-                    connection.recv(512)
-                    connection.sendall(b"221 2.0.0 Bye\r\n")
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield listener.getsockname()[1]
-        thread.join(10)
-
-
-def test_the_banner_is_the_first_line_of_the_greeting() -> None:
-    with server(b"220 mx.example.test ESMTP\r\n250 more\r\n") as port:
-        assert banner("127.0.0.1", port) == "220 mx.example.test ESMTP"
-
-
-def test_a_server_that_only_closes_has_no_banner() -> None:
-    with server(b"") as port:
-        assert banner("127.0.0.1", port) in (
-            "closed without a greeting",
-            "no greeting: [Errno 104] Connection reset by peer",
-        )
-
-
-def test_a_port_without_a_server_has_no_banner() -> None:
-    with socket.socket() as reserved:
-        reserved.bind(("127.0.0.1", 0))
-        assert banner("127.0.0.1", reserved.getsockname()[1]).startswith("no greeting: ")
-
-
-def test_a_server_that_says_nothing_is_not_waited_for_without_end() -> None:
-    started = time.monotonic()
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        assert banner("127.0.0.1", silent.getsockname()[1], 0.05) == "no greeting: timed out"
-    assert time.monotonic() - started < 2
+from module_utils.topology import services
+from module_utils.topology.services import ServiceError, end_children, wait_until
+from module_utils.topology.sockets import listeners
 
 
 def test_a_condition_is_waited_for_until_it_is_true() -> None:
@@ -68,3 +32,93 @@ def test_a_condition_that_stays_false_is_given_up() -> None:
 
 def test_a_condition_is_asked_even_without_any_time() -> None:
     assert wait_until(lambda: True, 0)
+
+
+@pytest.fixture
+def held() -> Iterator[tuple[socket.socket, subprocess.Popen[bytes]]]:
+    """A listener of ours that a child has open too."""
+    with listening() as one:
+        command = [sys.executable, "-c", "input()"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[one.fileno()]) as child:
+            yield one, child
+            child.kill()
+
+
+def test_the_children_of_master_are_ended_and_master_is_not(
+    held: tuple[socket.socket, subprocess.Popen[bytes]],
+) -> None:
+    one, child = held
+    found = listeners({port_of(one)})
+    assert len(found[0].processes) == 2
+    end_children(found, os.getpid())
+    assert child.wait(10) == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("master", [None, 1])
+def test_a_process_that_is_not_masters_child_is_left_alone(
+    held: tuple[socket.socket, subprocess.Popen[bytes]], master: int | None
+) -> None:
+    one, child = held
+    end_children(listeners({port_of(one)}), master)
+    assert child.poll() is None
+
+
+def test_a_child_that_has_ended_meanwhile_is_no_error() -> None:
+    with listening() as one:
+        with child_with(one):
+            found = listeners({port_of(one)})
+        end_children(found, os.getpid())
+
+
+def test_systemctl_that_fails_is_an_error_with_the_units_own_words(direct: Gateway) -> None:
+    direct.refuse("start sender-filter.socket")
+    with pytest.raises(ServiceError) as caught:
+        services.listen_for_filter()
+    assert str(caught.value) == (
+        "systemctl start sender-filter.socket failed: Job for start sender-filter.socket failed.\n"
+        "the last words of sender-filter.socket"
+    )
+
+
+def test_a_reload_that_postfix_refuses_is_an_error(direct: Gateway) -> None:
+    direct.pid_file.write_text("")
+    with pytest.raises(ServiceError, match="^postfix reload failed: .*kill"):
+        services.reload_postfix(direct.config_dir)
+
+
+def test_the_filter_takes_its_files_up(edge: Gateway) -> None:
+    edge.setting.write_text("listen = 26\n")
+    before = filter_pid(edge)
+    services.reload_filter()
+    assert edge.calls() == {"reload", "show"}
+    assert filter_pid(edge) == before
+
+
+def test_a_filter_that_does_not_take_its_files_up_is_an_error(
+    edge: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "RELOAD_SECONDS", 0.2)
+    edge.say("filter-stubborn")
+    edge.setting.write_text("listen = 26\n")
+    with pytest.raises(ServiceError, match=r"did not take its files up:\n.*sender-filter.service$"):
+        services.reload_filter()
+
+
+def test_another_process_of_the_filter_takes_the_port(edge: Gateway) -> None:
+    session, before = edge.session(), filter_pid(edge)
+    services.restart_filter()
+    assert edge.calls() == {"daemon-reload", "restart"}
+    assert filter_pid(edge) != before
+    with session:
+        session.sendall(b"NOOP\r\n")
+        assert session.recv(512) == b"250 2.0.0 Ok\r\n"
+
+
+def filter_pid(gateway: Gateway) -> int:
+    return int((gateway.host / "filter.pid").read_text())
+
+
+def test_a_program_that_must_succeed_is_an_error_otherwise(tmp_path: Path) -> None:
+    services.run_checked("true")
+    with pytest.raises(ServiceError, match="^ls failed: .*none"):
+        services.run_checked("ls", str(tmp_path / "none"))

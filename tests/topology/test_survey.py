@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +24,8 @@ from builders import (
     public,
 )
 
-from module_utils.topology import model
+from module_utils.topology import filter_status, model
+from module_utils.topology.filter_status import FRESH, RELOAD, RESTART
 from module_utils.topology.sockets import Listener, Process
 from module_utils.topology.survey import (
     FilterState,
@@ -31,6 +34,7 @@ from module_utils.topology.survey import (
     parse_units,
 )
 
+SILENT = replace(RUNNING, needs=RESTART)
 SOCKET_ALONE = FilterState(installed=True, socket_active=True, service_active=False, enabled=True)
 
 
@@ -46,8 +50,8 @@ def units_text(*units: tuple[str, str, str]) -> str:
 @pytest.mark.parametrize(
     ("socket_unit", "service_unit", "state"),
     [
-        (("loaded", "active", "enabled"), ("loaded", "active", "static"), RUNNING),
-        (("loaded", "active", "enabled"), ("loaded", "reloading", "static"), RUNNING),
+        (("loaded", "active", "enabled"), ("loaded", "active", "static"), SILENT),
+        (("loaded", "active", "enabled"), ("loaded", "reloading", "static"), SILENT),
         (("loaded", "active", "enabled"), ("loaded", "inactive", "static"), SOCKET_ALONE),
         (("loaded", "active", "enabled"), ("loaded", "failed", "static"), SOCKET_ALONE),
         (("loaded", "active", "enabled"), ("loaded", "activating", "static"), SOCKET_ALONE),
@@ -71,7 +75,13 @@ def units_text(*units: tuple[str, str, str]) -> str:
         (
             ("not-found", "inactive", ""),
             ("loaded", "active", "enabled"),
-            FilterState(installed=False, socket_active=False, service_active=True, enabled=False),
+            FilterState(
+                installed=False,
+                socket_active=False,
+                service_active=True,
+                enabled=False,
+                needs=RESTART,
+            ),
         ),
         (
             ("masked", "inactive", "masked"),
@@ -84,6 +94,42 @@ def test_the_units_are_read_socket_first(
     socket_unit: tuple[str, str, str], service_unit: tuple[str, str, str], state: FilterState
 ) -> None:
     assert parse_units(units_text(socket_unit, service_unit)) == state
+
+
+def text_of_running(started: float, *, unread: str = "no", program: str) -> str:
+    """What systemctl prints of a running filter that was started at a time of the epoch."""
+    since_boot = round((started - time.time() + time.monotonic()) * 1e6)
+    return (
+        "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no\n\n"
+        f"LoadState=loaded\nActiveState=active\nUnitFileState=static\nNeedDaemonReload={unread}\n"
+        f"ExecStart={{ path={program} ; argv[]={program} serve ; ignore_errors=no }}\n"
+        f"ExecMainStartTimestampMonotonic={since_boot}\n"
+    )
+
+
+@pytest.mark.parametrize("case", ["nothing", "file", "release", "unit", "daemon-reload"])
+def test_a_running_filter_says_what_it_uses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    program, file = tmp_path / "opt/1.0/bin/senderfilter", tmp_path / "filter.toml"
+    program.parent.mkdir(parents=True)
+    file.touch()
+    status = file.stat()
+    said = {
+        "release": str(tmp_path / "opt/1.0"),
+        "files": {str(file): [status.st_ino, status.st_mtime_ns]},
+    }
+    monkeypatch.setattr(filter_status, "ask", lambda: said)
+    unit = filter_status.UNIT_FILES[0]
+    unit.touch()
+    started = unit.stat().st_ctime + (-1 if case == "unit" else 1)
+    if case == "file":
+        os.utime(file, (0, 0))
+    if case == "release":
+        program = tmp_path / "opt/1.1/bin/senderfilter"
+    unread = "yes" if case == "daemon-reload" else "no"
+    needs = parse_units(text_of_running(started, unread=unread, program=str(program))).needs
+    assert needs == {"nothing": FRESH, "file": RELOAD}.get(case, RESTART)
 
 
 @pytest.mark.parametrize("text", ["", "\n", units_text(("loaded", "active", "enabled"))])
