@@ -81,8 +81,8 @@ def put_back(kept: Iterable[Kept], content: Callable[[str], bytes]) -> list[str]
     known = {one.path for one in wanted}
     for folder in (Path(one.path) for one in wanted if one.kind == FOLDER):
         for child in folder.iterdir():
-            if str(child) not in known and not child.is_dir():
-                child.unlink()
+            if str(child) not in known:
+                _remove(child)
                 changed.append(str(child))
     return changed
 
@@ -91,9 +91,11 @@ def _make(kept: Kept, content: Callable[[str], bytes]) -> bool:
     path = Path(kept.path)
     if _look(path, digest) == kept:
         return False
-    if kept.kind == ABSENT:
+    if kept.kind == ABSENT or _is_folder(path) != (kept.kind == FOLDER):
         _remove(path)
-    elif kept.kind == LINK:
+    if kept.kind == ABSENT:
+        return True
+    if kept.kind == LINK:
         _link(path, kept.content)
     elif kept.kind == FOLDER:
         path.mkdir(parents=True, exist_ok=True)
@@ -104,11 +106,15 @@ def _make(kept: Kept, content: Callable[[str], bytes]) -> bool:
     return True
 
 
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
 def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
+    if _is_folder(path):
         shutil.rmtree(path)
     else:
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def _link(path: Path, target: str) -> None:

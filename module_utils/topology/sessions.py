@@ -32,12 +32,13 @@ def reaches_filter(address: str, port: int, seconds: float = 30) -> bool:
         OSError: nobody greets.
     """
     with socket.create_connection((address, port), timeout=seconds) as probe:
-        own_port = probe.getsockname()[1]
+        own = probe.getsockname()[:2]
         reader = probe.makefile("rb")
         if not reader.readline(512):
             msg = "closed without a greeting"
             raise OSError(msg)
-        served = [row for row in _connections(port) if row.peer_port == own_port]
+        # The address too: at a busy port another client may well use the same number.
+        served = [row for row in _connections(port) if row.peer == own]
         answer = any(_by_filter(served))
         probe.sendall(b"QUIT\r\n")
         reader.readline(512)

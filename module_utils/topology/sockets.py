@@ -24,7 +24,7 @@ class Socket:
     family: str  # "ipv4" or "ipv6"
     address: str
     port: int
-    peer_port: int
+    peer: tuple[str, int]
     state: int
     queue: int
     inode: int
@@ -76,7 +76,7 @@ def parse_table(text: str, family: str) -> list[Socket]:
         Socket(
             family,
             *_parse_endpoint(row[1], family),
-            peer_port=_parse_endpoint(row[2], family)[1],
+            peer=_parse_endpoint(row[2], family),
             state=int(row[3], 16),
             queue=int(row[4].split(":")[1], 16),
             inode=int(row[9]),

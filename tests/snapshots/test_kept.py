@@ -63,7 +63,9 @@ DEEP = st.builds(
 TREES = st.dictionaries(st.sampled_from(NAMES), st.one_of(LEAVES, DEEP), max_size=3)
 
 
-def builder(root: Path, trees: dict[str, dict[str, Node]], modes: dict[str, tuple[int, int]]) -> None:
+def builder(
+    root: Path, trees: dict[str, dict[str, Node]], modes: dict[str, tuple[int, int]]
+) -> None:
     """Two folders with files and links in them, and a file beside them that links point to."""
     root.mkdir(exist_ok=True)
     for name, tree in trees.items():
@@ -132,7 +134,9 @@ def test_a_file_is_kept_with_its_owner_mode_and_bytes(tmp_path: Path) -> None:
     file.write_bytes(b"\x00\xff")
     file.chmod(0o2640)
     (one,), contents = captured(file)
-    assert one == Kept(str(file), FILE, 0o2640, os.geteuid(), os.getegid(), kept.digest(b"\x00\xff"))
+    assert one == Kept(
+        str(file), FILE, 0o2640, os.geteuid(), os.getegid(), kept.digest(b"\x00\xff")
+    )
     assert contents == {one.content: b"\x00\xff"}
 
 

@@ -42,7 +42,9 @@ ONE = Snapshot(
     "20261124T053300Z",
     "edge",
     "/etc/postfix",
-    State("direct", {"listen": 25}, {"listen": ["postfix"]}, ("table",), {"x": Unit(True, False)}, {}),
+    State(
+        "direct", {"listen": 25}, {"listen": ["postfix"]}, ("table",), {"x": Unit(True, False)}, {}
+    ),
     ("/etc/postfix/main.cf", "/none"),
     (Kept("/etc/postfix/main.cf", kept.FILE, 0o644, 0, 0, "12ab"), Kept("/none", kept.ABSENT)),
 )

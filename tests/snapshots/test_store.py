@@ -44,7 +44,9 @@ def objects(folder: Path) -> list[bytes]:
 
 
 def freeze(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
-    monkeypatch.setattr(time, "gmtime", lambda: time.struct_time((2026, 11, 24, 5, 33, seconds, 1, 1, 0)))
+    monkeypatch.setattr(
+        time, "gmtime", lambda: time.struct_time((2026, 11, 24, 5, 33, seconds, 1, 1, 0))
+    )
 
 
 def test_a_snapshot_is_kept_and_found_again(store: Store, folder: Path, file: Path) -> None:
@@ -64,8 +66,7 @@ def test_only_its_owner_can_read_what_is_kept(store: Store, folder: Path, file: 
     file.chmod(0o644)
     make(store, file)
     modes = {
-        path.relative_to(folder): stat.S_IMODE(path.stat().st_mode)
-        for path in folder.rglob("*")
+        path.relative_to(folder): stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*")
     }
     assert modes.pop(Path("snapshots")) == 0o700
     assert modes.pop(Path("snapshots/objects")) == 0o700
@@ -73,7 +74,9 @@ def test_only_its_owner_can_read_what_is_kept(store: Store, folder: Path, file: 
     assert set(modes.values()) == {0o600}
 
 
-def test_a_folder_that_everybody_could_read_is_closed(store: Store, folder: Path, file: Path) -> None:
+def test_a_folder_that_everybody_could_read_is_closed(
+    store: Store, folder: Path, file: Path
+) -> None:
     (folder / "snapshots").mkdir(parents=True)
     (folder / "snapshots").chmod(0o755)
     make(store, file)
@@ -175,7 +178,9 @@ def test_a_name_does_not_lead_out_of_the_store(store: Store, folder: Path, name:
         store.load(name)
 
 
-@pytest.mark.parametrize(("data", "said"), [(b"{", "broken: "), (b'{"format": 0}', "made by another")])
+@pytest.mark.parametrize(
+    ("data", "said"), [(b"{", "broken: "), (b'{"format": 0}', "made by another")]
+)
 def test_a_snapshot_that_cannot_be_read_is_named_with_its_file(
     store: Store, folder: Path, file: Path, data: bytes, said: str
 ) -> None:

@@ -52,9 +52,7 @@ TO_DIRECT = {
 }
 
 
-def after_step(
-    monkeypatch: pytest.MonkeyPatch, name: str, happens: Callable[[], None]
-) -> None:
+def after_step(monkeypatch: pytest.MonkeyPatch, name: str, happens: Callable[[], None]) -> None:
     """Let something happen at the end of a step of the next move."""
     real = switch._steps
 

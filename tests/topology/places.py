@@ -24,7 +24,11 @@ def lead_into(
     state.mkdir(parents=True, exist_ok=True)
     for name in ("etc/systemd/system", "run/sender-filter", "run/lock", "usr/local/sbin"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    record, journal, store = module("topology.record"), module("topology.journal"), "snapshots.store"
+    record, journal, store = (
+        module("topology.record"),
+        module("topology.journal"),
+        "snapshots.store",
+    )
     setattr_(record, "FILE", state / "declared.json")
     for function in (record.read, record.write, record.declared, record.options):
         setattr_(function, "__defaults__", (state / "declared.json",))

@@ -71,9 +71,7 @@ def test_a_filter_of_another_release_needs_a_restart(program: Path, file: Path) 
 
 
 @pytest.mark.parametrize("change", ["written", "replaced", "removed", "touched"])
-def test_a_filter_with_an_older_file_needs_a_reload(
-    program: Path, file: Path, change: str
-) -> None:
+def test_a_filter_with_an_older_file_needs_a_reload(program: Path, file: Path, change: str) -> None:
     other = file.with_name("other")
     other.touch()
     loaded = status(program, other, file)

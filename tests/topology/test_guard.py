@@ -137,7 +137,7 @@ def test_the_program_runs_with_nothing_of_the_project(file: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "{" not in done.stdout.split("COMMAND")[0]
     for word in ("snapshots", "rollback", "recover"):
-        assert f"\n    {word} " in done.stdout
+        assert f"\n    {word}" in done.stdout
     itself = subprocess.run(
         [str(file), "--help"], capture_output=True, text=True, check=False, cwd=file.parent
     )
@@ -274,12 +274,15 @@ def test_a_guard_takes_a_move_back_as_soon_as_its_process_is_killed(
 def test_a_guard_goes_when_the_move_has_ended_well(
     shared_direct: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    moving, tell = os.pipe()
+    watcher = os.fork()
+    if watcher == 0:
+        os.read(moving, 1)
+        run(monkeypatch, "recover")
+        os._exit(7)  # it came back without an error
     with atomic.lock(shared_direct.master_cf):
         journal.write(journal.Move("x", "edge", journal.MOVING, str(shared_direct.config_dir), {}))
-        watcher = os.fork()
-        if watcher == 0:
-            run(monkeypatch, "recover")
-            os._exit(7)  # it came back without an error
+        os.write(tell, b"x")
         time.sleep(0.2)
         journal.close()
     assert os.waitstatus_to_exitcode(os.waitpid(watcher, 0)[1]) == 7
@@ -293,7 +296,9 @@ def test_a_guard_that_cannot_put_the_host_back_fails_and_is_started_again(
     killed_after(monkeypatch, WAIT, lambda: switch(wanted))
     move = journal.read()
     shared_direct.refuse("stop sender-filter.service")
-    with pytest.raises(SystemExit, match="mail-topology: a move to edge was interrupted and cannot"):
+    with pytest.raises(
+        SystemExit, match="mail-topology: a move to edge was interrupted and cannot"
+    ):
         run(monkeypatch, "recover")
     assert journal.read() == move
     (shared_direct.host / "refused").unlink()

@@ -176,7 +176,9 @@ def test_a_stranger_where_postfix_would_have_to_bind_is_named_and_postfix_lives(
     one, before = hands_of(direct, model.EDGE), direct.survey().postfix.master_pid
     with (
         stranger(direct.ports.smtp) as pid,
-        pytest.raises(ServiceError, match=f"^port {direct.ports.smtp} belongs to stranger .pid {pid}"),
+        pytest.raises(
+            ServiceError, match=f"^port {direct.ports.smtp} belongs to stranger .pid {pid}"
+        ),
     ):
         one.add_services()
     assert direct.survey().postfix.master_pid == before
@@ -229,7 +231,10 @@ def test_sessions_that_run_longer_than_the_limit_are_cut(
 @pytest.mark.usefixtures("_short")
 def test_sessions_that_run_longer_than_the_limit_can_stop_the_move(direct: Gateway) -> None:
     one = hands_of(direct, model.EDGE, drain_seconds=0.2, drain_action="rollback")
-    with direct.session(), pytest.raises(ServiceError, match=r"^1 sessions still ran after 0\.\d s$"):
+    with (
+        direct.session(),
+        pytest.raises(ServiceError, match=r"^1 sessions still ran after 0\.\d s$"),
+    ):
         one.drain(of_filter=False)
     assert one.outcome.sessions_cut == 0
 
@@ -250,7 +255,10 @@ def test_sessions_that_end_are_waited_for(direct: Gateway, action: str) -> None:
 def test_who_waits_for_sessions_sees_master_die(direct: Gateway) -> None:
     one = hands_of(direct, model.EDGE)
     direct.pid_file.unlink()
-    with direct.session(), pytest.raises(ServiceError, match=r"^Postfix's master has died:\n.*words"):
+    with (
+        direct.session(),
+        pytest.raises(ServiceError, match=r"^Postfix's master has died:\n.*words"),
+    ):
         one.drain(of_filter=False)
 
 

@@ -64,20 +64,22 @@ little_endian = pytest.mark.skipif(
 @little_endian
 def test_a_table_of_ipv4_is_read() -> None:
     assert parse_table(TCP, "ipv4") == [
-        Socket("ipv4", ANY_IPV4, 25, 0, LISTEN, queue=3, inode=11510),
-        Socket("ipv4", "127.0.0.1", 2500, 0, LISTEN, queue=0, inode=22981),
-        Socket("ipv4", "10.89.2.1", 25, 50000, ESTABLISHED, queue=0, inode=3543903),
-        Socket("ipv4", "10.89.2.1", 25, 54000, TIME_WAIT, queue=0, inode=0),
+        Socket("ipv4", ANY_IPV4, 25, (ANY_IPV4, 0), LISTEN, queue=3, inode=11510),
+        Socket("ipv4", "127.0.0.1", 2500, (ANY_IPV4, 0), LISTEN, queue=0, inode=22981),
+        Socket("ipv4", "10.89.2.1", 25, ("10.89.2.2", 50000), ESTABLISHED, queue=0, inode=3543903),
+        Socket("ipv4", "10.89.2.1", 25, ("10.0.2.7", 54000), TIME_WAIT, queue=0, inode=0),
     ]
 
 
 @little_endian
 def test_a_table_of_ipv6_is_read() -> None:
     assert parse_table(TCP6, "ipv6") == [
-        Socket("ipv6", ANY_IPV6, 25, 0, LISTEN, queue=0, inode=11511),
-        Socket("ipv6", "::1", 10057, 0, LISTEN, queue=0, inode=31007),
-        Socket("ipv6", "::ffff:127.0.0.1", 10041, 0, LISTEN, queue=0, inode=31008),
-        Socket("ipv6", "2001:db8::1", 25, 35361, ESTABLISHED, queue=26, inode=40001),
+        Socket("ipv6", ANY_IPV6, 25, (ANY_IPV6, 0), LISTEN, queue=0, inode=11511),
+        Socket("ipv6", "::1", 10057, (ANY_IPV6, 0), LISTEN, queue=0, inode=31007),
+        Socket("ipv6", "::ffff:127.0.0.1", 10041, (ANY_IPV6, 0), LISTEN, queue=0, inode=31008),
+        Socket(
+            "ipv6", "2001:db8::1", 25, ("2001:db8::ff", 35361), ESTABLISHED, queue=26, inode=40001
+        ),
     ]
 
 
@@ -106,7 +108,7 @@ def test_every_address_and_port_comes_out_as_the_kernel_had_it(
     (found,) = parse_table("  sl  local_address\n" + row, family)
     kind = socket.AF_INET if address.version == 4 else socket.AF_INET6
     assert socket.inet_pton(kind, found.address) == address.packed
-    assert (found.family, found.port, found.peer_port) == (family, port, peer_port)
+    assert (found.family, found.port, found.peer) == (family, port, (str(address), peer_port))
     assert (found.state, found.queue, found.inode) == (state, 0xA0, inode)
 
 

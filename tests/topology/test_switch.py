@@ -364,9 +364,7 @@ def test_without_a_guard_nothing_is_moved(shared_direct: Gateway) -> None:
     assert found is None or found.stage == journal.BEGUN
 
 
-def test_two_moves_of_a_host_do_not_meet(
-    direct: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_moves_of_a_host_do_not_meet(direct: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(switch_module, "LOCK_SECONDS", 0.1)
     release, hold = os.pipe()
     child = os.fork()
@@ -543,15 +541,16 @@ def _assert_taken_back(
 @pytest.mark.parametrize(
     ("trouble", "said"),
     [
-        ("rcpt", r"proof failed: 127\.0\.0\.1:\d+ does not take mail: RCPT TO: 550 5\.1\.1 unknown"),
+        (
+            "rcpt",
+            r"proof failed: 127\.0\.0\.1:\d+ does not take mail: RCPT TO: 550 5\.1\.1 unknown",
+        ),
         ("greeting", r"proof failed: .* does not take mail: connect: 421 later"),
         ("start", r"step 'let the filter listen .*failed: systemctl start sender-filter.service"),
         ("dies", r"step 'see the filter live' failed: the sender filter does not answer"),
     ],
 )
-def test_real_trouble_brings_the_host_back(
-    shared_direct: Gateway, trouble: str, said: str
-) -> None:
+def test_real_trouble_brings_the_host_back(shared_direct: Gateway, trouble: str, said: str) -> None:
     before = Before(shared_direct)
     if trouble == "rcpt":
         shared_direct.say("filter-rcpt", "550 5.1.1 unknown\r\n")
@@ -595,11 +594,15 @@ def test_a_host_that_cannot_be_put_back_is_named_and_tried_again(
     with monkeypatch.context() as patch, pytest.raises(SwitchError) as caught:
         fails_after(patch, "take away what Postfix has no more")
         switch(shared_edge.request(model.DIRECT))
-    assert "failed: on purpose\nTHE HOST COULD NOT BE PUT BACK: systemctl start" in str(caught.value)
+    assert "failed: on purpose\nTHE HOST COULD NOT BE PUT BACK: systemctl start" in str(
+        caught.value
+    )
     move = journal.read()
     assert move
     assert move.stage == journal.MOVING
-    with pytest.raises(SwitchError, match=r"^nothing was changed: a move to direct was interrupted"):
+    with pytest.raises(
+        SwitchError, match=r"^nothing was changed: a move to direct was interrupted"
+    ):
         switch(shared_edge.request(model.DIRECT))
     (shared_edge.host / "refused").unlink()
     begin(shared_edge.request(model.DIRECT), (), check=True)
@@ -736,7 +739,9 @@ def test_a_rollback_that_fails_leaves_the_host_where_it_was(shared_edge: Gateway
     before = Before(shared_edge)
     names = Store().names()
     shared_edge.refuse("start sender-filter.service")
-    with pytest.raises(SwitchError, match=r"(?s)^systemctl start .*\nThe host is as it was before \(direct"):
+    with pytest.raises(
+        SwitchError, match=r"(?s)^systemctl start .*\nThe host is as it was before \(direct"
+    ):
         rollback(shared_edge.config_dir)
     assert Before(shared_edge).seen == before.seen
     assert Store().names() == names
@@ -772,9 +777,7 @@ def test_a_snapshot_says_how_the_host_was(shared_edge: Gateway) -> None:
         assert not photograph.is_of(snapshot, shared_edge.survey())
 
 
-def test_without_dpkg_no_package_is_told(
-    direct: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_dpkg_no_package_is_told(direct: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     (direct.place / "bin/dpkg-query").unlink()
     monkeypatch.setenv("PATH", str(direct.place / "bin") + ":/nowhere")
     assert photograph._packages() == {}
