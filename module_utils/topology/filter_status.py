@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 CONTROL_SOCKET = Path("/run/sender-filter/control.sock")
 PATIENCE_SECONDS = 3.0
+REPLACEMENT_SECONDS, POLL_SECONDS = 1.5, 0.1
 UNIT_FILES = (
     Path("/etc/systemd/system/sender-filter.service"),
     Path("/etc/systemd/system/sender-filter.socket"),
@@ -25,10 +27,20 @@ Status = Mapping[str, Any]
 
 
 def ask(path: Path | None = None) -> Status | None:
-    """What the running filter says about itself; None if it does not answer."""
+    """What the running filter says about itself; None if it does not answer.
+
+    While a process of it is replaced, the socket is away for a moment.
+    """
+    deadline = time.monotonic() + REPLACEMENT_SECONDS
+    while (answer := _ask(path or CONTROL_SOCKET)) is None and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return answer
+
+
+def _ask(path: Path) -> Status | None:
     with contextlib.suppress(OSError, ValueError), socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(PATIENCE_SECONDS)
-        connection.connect(str(path or CONTROL_SOCKET))
+        connection.connect(str(path))
         connection.sendall(b'{"command": "status"}\n')
         answer = json.loads(connection.makefile("rb").readline())
         return answer if isinstance(answer, dict) else None
