@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -185,6 +186,8 @@ async def main() -> int:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--only", choices=STRATEGIES, help="measure one strategy, without a table")
     options = parser.parse_args()
+    # Connections pile up while nobody answers them.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     hosts = inventory()
     container = hosts["gw1"]["lab_container"]
     # One host plays many clients, and no name server knows its name.

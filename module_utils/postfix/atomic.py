@@ -95,8 +95,7 @@ def put(path: str | Path, data: bytes, mode: int, uid: int = 0, gid: int = 0) ->
     with _removed_on_failure(temporary), os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()
-        if (uid, gid) != (os.geteuid(), os.getegid()):
-            os.fchown(descriptor, uid, gid)
+        _own(descriptor, uid, gid)
         os.fchmod(descriptor, mode)
         if real.is_file() and not real.is_symlink():
             _copy_attributes(real, descriptor)
@@ -168,11 +167,16 @@ def _write_like(real: Path, status: os.stat_result, path: Path, data: bytes) -> 
     with _removed_on_failure(path), os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()
-        if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
-            os.fchown(descriptor, status.st_uid, status.st_gid)
+        _own(descriptor, status.st_uid, status.st_gid)
         os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
         _copy_attributes(real, descriptor)
         os.fsync(descriptor)
+
+
+def _own(descriptor: int, uid: int, gid: int) -> None:
+    now = os.fstat(descriptor)
+    if (now.st_uid, now.st_gid) != (uid, gid):
+        os.fchown(descriptor, uid, gid)
 
 
 def _copy_attributes(real: Path, descriptor: int) -> None:

@@ -96,7 +96,7 @@ def _make(kept: Kept, content: Callable[[str], bytes]) -> bool:
     if kept.kind == ABSENT:
         return True
     if kept.kind == LINK:
-        _link(path, kept.content)
+        _link(path, kept)
     elif kept.kind == FOLDER:
         path.mkdir(parents=True, exist_ok=True)
         _own(path, kept)
@@ -117,12 +117,13 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _link(path: Path, target: str) -> None:
+def _link(path: Path, kept: Kept) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.{os.getpid()}")
     with contextlib.suppress(FileNotFoundError):
         new.unlink()
-    new.symlink_to(target)
+    new.symlink_to(kept.content)
+    os.chown(new, kept.uid, kept.gid, follow_symlinks=False)
     new.replace(path)
 
 

@@ -89,6 +89,6 @@ def parse(data: bytes) -> Snapshot:
         paths = tuple(raw.pop("paths"))
         whole = State(**state, units=units, listeners=listeners)
         return Snapshot(**raw, state=whole, paths=paths, kept=kept)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         msg = f"broken: {error!r}"
         raise SnapshotError(msg) from error

@@ -20,7 +20,7 @@ class Store:
         self._snapshots = folder / "snapshots"
         self._objects = self._snapshots / "objects"
 
-    def make(self, before: str, config_dir: str, state: State, paths: list[str]) -> Snapshot:
+    def make(self, before: str, config_dir: str, state: State, paths: tuple[str, ...]) -> Snapshot:
         """Keep the present bytes of paths together with a state, on disk before it returns.
 
         Raises:
@@ -29,7 +29,7 @@ class Store:
         self._objects.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._snapshots.chmod(0o700)
         found = kept.capture(paths, self._keep)
-        snapshot = Snapshot(self._free_name(), before, config_dir, state, tuple(paths), found)
+        snapshot = Snapshot(self._free_name(), before, config_dir, state, paths, found)
         atomic.put(self._file(snapshot.name), snapshot.render(), 0o600)
         return snapshot
 

@@ -90,13 +90,17 @@ class _Overlap:
         self.newcomer: str | None = None
 
     def add_services(self) -> None:
-        if self.port in self.hands.missing_on():
+        if self.port in self.hands.missing_on() and self._has(model.FILTER):
             self._welcome(model.POSTFIX)
         self.hands.add_services()
 
     def let_filter_listen(self) -> None:
-        self._welcome(model.FILTER)
+        if self._has(model.POSTFIX):
+            self._welcome(model.FILTER)
         self.hands.start_filter()
+
+    def _has(self, owner: str) -> bool:
+        return owner in self.hands.before.owners(self.port)
 
     def _welcome(self, newcomer: str) -> None:
         """Whoever joins the port gets nobody until it is ready."""

@@ -15,18 +15,15 @@ from .survey import SERVICE_UNIT, SOCKET_UNIT, Survey, run
 PACKAGES = ("postfix", "amavisd-new", "spamassassin", "clamav-daemon", "python3")
 
 
-def take(store: Store, request: Request, survey: Survey, paths: tuple[str, ...]) -> Snapshot:
-    """Keep the host as it is now.
-
-    Args:
-        store: where.
-        request: the move that is about to begin.
-        survey: the host now.
-        paths: files, links and folders to keep, beside those that every move may change.
-    """
+def paths(request: Request, further: tuple[str, ...]) -> tuple[str, ...]:
+    """What to keep: what every move may change, and files, links and folders beside it."""
     own = [str(request.config_dir / name) for name in ("main.cf", "master.cf")]
-    everything = sorted({*own, str(record.FILE), *paths})
-    return store.make(request.topology, str(request.config_dir), state(survey), everything)
+    return tuple(sorted({*own, str(record.FILE), *further}))
+
+
+def take(store: Store, request: Request, survey: Survey, kept_paths: tuple[str, ...]) -> Snapshot:
+    """Keep the host as it is now, before a move."""
+    return store.make(request.topology, str(request.config_dir), state(survey), kept_paths)
 
 
 def state(survey: Survey) -> State:

@@ -26,7 +26,8 @@ class Request:
     `listen_addresses` are those on which port `listen` must be open in the end, IPv6 in brackets;
     empty leaves them to whoever has the port. `drain_seconds` is how long running sessions may go
     on; then `drain_action` is one of `wait`, `cut` and `rollback`. A filter that was started must
-    live for `watch_seconds` before Postfix gives the port up.
+    live for `watch_seconds` before Postfix gives the port up. Without `keep` no snapshot is
+    forgotten.
     """
 
     topology: str
@@ -39,7 +40,7 @@ class Request:
     drain_seconds: float = 60.0
     drain_action: str = "cut"
     watch_seconds: float = 5.0
-    keep: Keep = Keep()
+    keep: Keep | None = Keep()
 
     @property
     def moved_to(self) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ..postfix import atomic
+from ..postfix.errors import PostfixError
 from ..snapshots import kept
 from ..snapshots.kept import Kept
 from ..snapshots.snapshot import Snapshot, SnapshotError
@@ -13,7 +15,7 @@ from . import filter_status, journal, model, services, ways
 from .goal import Goal
 from .hands import SETTLE_SECONDS, Hands
 from .request import Outcome, Request
-from .survey import SERVICE_UNIT, SOCKET_UNIT, Survey, filter_state, take
+from .survey import SERVICE_UNIT, SOCKET_UNIT, Survey, SurveyError, filter_state, take
 
 UNIT_FOLDER = "/etc/systemd/"
 DRAIN_SECONDS = 20.0  # nobody looks on: the host must be back within a minute
@@ -52,6 +54,7 @@ def request_for(snapshot: Snapshot, drain_seconds: float = DRAIN_SECONDS) -> Req
         options={},
         drain_seconds=drain_seconds,
         watch_seconds=0,
+        keep=None,
     )
 
 
@@ -63,7 +66,7 @@ def restore(snapshot: Snapshot, request: Request, store: Store) -> Outcome:
     """
     try:
         return _restore(snapshot, request, store)
-    except (services.ServiceError, SnapshotError, OSError) as error:
+    except (services.ServiceError, SnapshotError, SurveyError, PostfixError, OSError) as error:
         raise RestoreError(str(error)) from error
 
 
@@ -72,6 +75,10 @@ def _restore(snapshot: Snapshot, request: Request, store: Store) -> Outcome:
     files = [one for one in snapshot.kept if one.path != _master_cf(snapshot)]
     # A filter that shall run needs its files first; one that shall go keeps them until it has gone.
     replaced = _put_back(files, store) if goal.filter_on else []
+    now = take(request.config_dir, request.ports)
+    if now.postfix.master_pid is None:
+        # It may have died of the file that is there.
+        atomic.replace(request.master_cf, goal.master_cf)
     hands = Hands(request, take(request.config_dir, request.ports), goal)
     for name, step in ways.steps(hands):
         step()
@@ -81,6 +88,8 @@ def _restore(snapshot: Snapshot, request: Request, store: Store) -> Outcome:
         hands.refresh_filter()
     if not goal.filter_on:
         replaced = _put_back(files, store)
+    if any(Path(path).parent == request.config_dir for path in replaced):
+        hands.reload_postfix(hands.in_place)
     hands.outcome.steps += [f"put {path} back" for path in replaced]
     _enable(snapshot)
     hands.outcome.after = _prove(snapshot, hands)

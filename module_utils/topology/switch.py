@@ -46,7 +46,7 @@ def begin(request: Request, paths: tuple[str, ...], *, check: bool = False) -> S
     Raises:
         SwitchError: the way is not free, or the host cannot be kept.
     """
-    with _alone(request.config_dir) as store:
+    with _alone(request.config_dir, check=check) as store:
         survey = take(request.config_dir, request.ports)
         _refuse(obstacles(survey, request.topology))
         if not check:
@@ -56,16 +56,25 @@ def begin(request: Request, paths: tuple[str, ...], *, check: bool = False) -> S
 
 def _keep(store: Store, request: Request, survey: Survey, paths: tuple[str, ...]) -> Snapshot:
     """The snapshot of a play that came no further, if nothing has changed since, or a new one."""
-    former = journal.read()
+    everything = photograph.paths(request, paths)
+    former = _former(store)
     try:
-        if former and photograph.is_of(found := store.load(former.snapshot), survey):
-            snapshot = found
+        if former and former.paths == everything and photograph.is_of(former, survey):
+            snapshot = former
         else:
-            snapshot = photograph.take(store, request, survey, paths)
+            snapshot = photograph.take(store, request, survey, everything)
         _note(snapshot, request.topology, journal.BEGUN)
-    except (OSError, SnapshotError) as error:
+    except OSError as error:
         _refuse([f"the host cannot be kept as it is: {error}; make room in {journal.FILE.parent}"])
     return snapshot
+
+
+def _former(store: Store) -> Snapshot | None:
+    """The snapshot of a play that has begun, if it can still be read."""
+    move = journal.read()
+    with suppress(SnapshotError):
+        return store.load(move.snapshot) if move else None
+    return None
 
 
 def switch(request: Request, *, check: bool = False) -> Outcome:
@@ -74,7 +83,7 @@ def switch(request: Request, *, check: bool = False) -> Outcome:
     Raises:
         SwitchError: it is not there; what it is instead is in the text.
     """
-    with _alone(request.config_dir) as store:
+    with _alone(request.config_dir, check=check) as store:
         before = take(request.config_dir, request.ports)
         wanted = _try_first(request, before, check=check)
         end = goal.of_topology(request.topology, request.ports, wanted)
@@ -113,7 +122,7 @@ def rollback(config_dir: Path, name: str = LAST, *, check: bool = False) -> tupl
     Raises:
         SwitchError: the host is not there; what it is instead is in the text.
     """
-    with _alone(config_dir) as store:
+    with _alone(config_dir, check=check) as store:
         try:
             target = _choose(store, name)
         except SnapshotError as error:
@@ -146,13 +155,16 @@ def _choose(store: Store, name: str) -> Snapshot:
 
 
 @contextmanager
-def _alone(config_dir: Path) -> Iterator[Store]:
-    """Nobody else moves this host meanwhile, and no interrupted move is left on it."""
+def _alone(config_dir: Path, *, check: bool) -> Iterator[Store]:
+    """Nobody else moves this host meanwhile, and no interrupted move is left on it.
+
+    Who only looks (`check`) takes none back.
+    """
     store = Store()
     with atomic.lock(config_dir / "master.cf", LOCK_SECONDS):
         former = journal.read()
         try:
-            if former:
+            if former and not check:
                 recover(former, store)
         except RestoreError as error:
             _refuse([str(error)])
@@ -239,23 +251,20 @@ def _note(snapshot: Snapshot, topology: str, stage: str) -> None:
 
 def _snapshot(store: Store, request: Request, survey: Survey) -> Snapshot:
     """The snapshot that the play has taken at its beginning, or one of this moment."""
-    begun = journal.read()
-    try:
-        if begun and begun.topology == request.topology:
-            return store.load(begun.snapshot)
-    except SnapshotError as error:
-        _refuse([str(error)])
+    begun = _former(store)
+    if begun and begun.before == request.topology:
+        return begun
     return _keep(store, request, survey, ())
 
 
 def _close(store: Store, request: Request, outcome: Outcome) -> None:
     """The move is confirmed. A snapshot from which nothing differs is not worth keeping."""
-    move = journal.read()
+    former = _former(store)
     journal.close()
-    with suppress(SnapshotError):
-        if move and photograph.is_of(store.load(move.snapshot), outcome.after):
-            store.remove(move.snapshot)
-    store.prune(request.keep.snapshots, request.keep.megabytes)
+    if former and photograph.is_of(former, outcome.after):
+        store.remove(former.name)
+    if request.keep:
+        store.prune(request.keep.snapshots, request.keep.megabytes)
 
 
 def _answers(survey: Survey) -> dict[str, probe.Answer]:
