@@ -158,13 +158,15 @@ def _choose(store: Store, name: str) -> Snapshot:
 def _alone(config_dir: Path, *, check: bool) -> Iterator[Store]:
     """Nobody else moves this host meanwhile, and no interrupted move is left on it.
 
-    Who only looks (`check`) takes none back.
+    Who only looks (`check`) takes none back, and has nothing to foresee before that is done.
     """
     store = Store()
     with atomic.lock(config_dir / "master.cf", LOCK_SECONDS):
         former = journal.read()
+        if check and former and former.stage == journal.MOVING:
+            _refuse([f"a move to {former.topology} was interrupted, and is about to be taken back"])
         try:
-            if former and not check:
+            if former:
                 recover(former, store)
         except RestoreError as error:
             _refuse([str(error)])

@@ -22,14 +22,21 @@ from ansible.module_utils import basic
 ansible.module_utils.__path__.append(sys.argv[1] + "/module_utils")
 basic._ANSIBLE_ARGS = sys.stdin.buffer.read()
 basic._ANSIBLE_PROFILE = "legacy"
+if len(sys.argv) > 3:
+    sys.path.insert(0, sys.argv[1] + "/tests/topology")
+    import pathlib, places
+    places.lead_into(pathlib.Path(sys.argv[3]), setattr, "ansible.module_utils")
 runpy.run_path(sys.argv[1] + "/library/" + sys.argv[2], run_name="__main__")
 """
 
 
-def run(module: str, arguments: dict[str, Any], **flags: bool) -> dict[str, Any]:
+def run(
+    module: str, arguments: dict[str, Any], place: Path | None = None, **flags: bool
+) -> dict[str, Any]:
+    """What a module returns; all that it keeps on a host is led into the folder `place`."""
     internal = {f"_ansible_{name}": value for name, value in flags.items()}
     done = subprocess.run(
-        [sys.executable, "-c", RUNNER, str(ROOT), f"{module}.py"],
+        [sys.executable, "-c", RUNNER, str(ROOT), f"{module}.py", *([str(place)] if place else [])],
         input=json.dumps({"ANSIBLE_MODULE_ARGS": {**arguments, **internal}}),
         capture_output=True,
         text=True,

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from library.conftest import run
 from topology import gateway as real
+from topology import places
 from topology.gateway import Gateway
 
-from module_utils.topology import model, record
+from module_utils.topology import journal, model
 
 RECORD = "record the declared topology"
 MOVE = "move Postfix in master.cf and reload it"
@@ -27,7 +28,20 @@ def direct(config_dir: Path, commands: Path) -> Iterator[Gateway]:
         yield gateway
 
 
-def call(module: str, gateway: Gateway, **arguments: Any) -> dict[str, Any]:
+@pytest.fixture
+def shared_direct(config_dir: Path, commands: Path) -> Iterator[Gateway]:
+    with real.running(config_dir, commands, model.DIRECT, shared=True) as gateway:
+        yield gateway
+
+
+@pytest.fixture(autouse=True)
+def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    places.lead_into(tmp_path, monkeypatch.setattr)
+
+
+def call(
+    module: str, gateway: Gateway, *, check_mode: bool = True, **arguments: Any
+) -> dict[str, Any]:
     ports = gateway.ports
     where = {
         "config_dir": str(gateway.config_dir),
@@ -36,7 +50,10 @@ def call(module: str, gateway: Gateway, **arguments: Any) -> dict[str, Any]:
         "scan_port": ports.scan,
         "reinjection_port": ports.reinjection,
     }
-    return run(module, {**where, **arguments}, check_mode=True, diff=True)
+    if module == "mail_topology_rollback":
+        where = {"config_dir": where["config_dir"]}
+    arguments = {**where, **arguments}
+    return run(module, arguments, gateway.place, check_mode=check_mode, diff=True)
 
 
 def test_a_gateway_as_declared_differs_in_nothing(direct: Gateway) -> None:
@@ -67,8 +84,6 @@ def test_a_gateway_that_is_not_as_declared_says_how(direct: Gateway) -> None:
 
 
 def test_a_gateway_without_a_declaration_asks_for_one(direct: Gateway) -> None:
-    if record.FILE.exists():
-        pytest.skip("a topology is declared for this machine")
     said = call("mail_topology_info", direct)
     assert said["failed"]
     assert "set mail_topology in the inventory" in said["msg"]
@@ -82,23 +97,34 @@ def test_a_broken_master_cf_is_an_error_and_no_traceback(direct: Gateway, module
     assert f"{direct.master_cf}:1: the entry has 3 fields" in said["msg"]
 
 
+PLAIN = {"handover": "plain"}
+
+
 def test_check_mode_foresees_the_steps_and_the_file(edge: Gateway) -> None:
-    before = edge.master_cf.read_text()
-    said = call("mail_topology", edge, topology="direct")
+    before, files = edge.master_cf.read_text(), edge.files()
+    said = call("mail_topology", edge, topology="direct", **PLAIN)
     assert said["changed"], said
-    assert said["steps"] == ["stop the sender filter", MOVE, RECORD]
+    assert said["steps"] == [
+        "stop the sender filter",
+        "add Postfix's new service",
+        "wait for the filter's sessions to end",
+        MOVE,
+        RECORD,
+    ]
+    back = f"127.0.0.1:{edge.ports.reinjection} inet n - n - - smtpd\n"
     assert said["diff"] == {
         "before_header": str(edge.master_cf),
         "after_header": str(edge.master_cf),
         "before": before,
-        "after": f"{edge.ports.listen} inet n - y - - smtpd\npickup unix n - y 60 1 pickup\n",
+        "after": f"{edge.ports.listen} inet n - y - - smtpd\n{back}pickup unix n - y 60 1 pickup\n",
     }
-    assert edge.master_cf.read_text() == before
+    assert edge.files() == files
     assert edge.calls() == {"show", "check"}
 
 
 def test_the_options_of_the_moved_service_may_be_numbers(edge: Gateway) -> None:
-    said = call("mail_topology", edge, topology="edge", smtp_options={"smtpd_timeout": 30})
+    options = {"smtpd_timeout": 30}
+    said = call("mail_topology", edge, topology="edge", smtp_options=options, **PLAIN)
     assert said["steps"] == [MOVE, RECORD]
     assert said["diff"]["after"].count("  -o smtpd_timeout=30\n") == 1
 
@@ -118,3 +144,40 @@ def test_an_obstacle_is_an_error_with_its_cure(edge: Gateway) -> None:
 def test_an_unknown_topology_is_refused(edge: Gateway) -> None:
     said = call("mail_topology", edge, topology="inline")
     assert "must be one of: edge, direct" in said["msg"]
+
+
+def test_a_play_begins_moves_and_takes_it_back(shared_direct: Gateway) -> None:
+    gateway = shared_direct
+    stock = gateway.master_cf.read_bytes()
+    paths = [str(gateway.setting)]
+    said = call("mail_topology_begin", gateway, check_mode=False, topology="edge", paths=paths)
+    assert not said["changed"], said
+    assert (said["seen"], said["listen_addresses"]) == ("direct", ["127.0.0.1"])
+    assert len(list((gateway.folder / "snapshots").glob("*.json"))) == 1
+    wanted = {"topology": "edge", "watch_seconds": 0}
+    said = call("mail_topology", gateway, check_mode=False, **wanted)
+    assert said["changed"], said
+    assert (said["before"], said["seen"], said["differences"]) == ("direct", "edge", [])
+    assert (said["handover"], said["connections_refused"]) == ("overlap", 0)
+    assert journal.read() is None
+    again = call("mail_topology", gateway, check_mode=False, **wanted)
+    assert not again["changed"], again
+    said = call("mail_topology_rollback", gateway, check_mode=False)
+    assert said["changed"], said
+    assert said["seen"] == "direct"
+    assert len(said["table"]) == 5
+    assert gateway.master_cf.read_bytes() == stock
+    assert gateway.greeting() == "220 postfix ESMTP\r\n"
+
+
+def test_check_mode_begins_nothing(direct: Gateway) -> None:
+    files = direct.files()
+    said = call("mail_topology_begin", direct, topology="edge", paths=["/etc/none"])
+    assert (said["changed"], said["seen"]) == (False, "direct")
+    assert direct.files() == files
+
+
+def test_a_rollback_to_what_is_not_there_is_an_error(direct: Gateway) -> None:
+    said = call("mail_topology_rollback", direct, name="x")
+    assert said["failed"]
+    assert "there is no snapshot 'x'; there is none at all" in said["msg"]

@@ -112,7 +112,7 @@ def test_what_was_captured_comes_back(
         assert kept.capture(paths, kept.digest) == was
         assert bool(changed) == (now != was)
         assert kept.put_back(was, contents.__getitem__) == []
-        assert not [path for path in root.rglob(".*")]  # no temporary file
+        assert not list(root.rglob(".*"))  # no temporary file
 
 
 def captured(*paths: Path) -> tuple[tuple[Kept, ...], dict[str, bytes]]:

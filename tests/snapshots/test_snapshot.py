@@ -64,6 +64,12 @@ def test_a_snapshot_can_be_read_by_people() -> None:
     assert ONE.render().endswith(b"\n")
 
 
+@pytest.mark.parametrize("data", [b"null", b"1", b'"x"'])
+def test_json_of_another_kind_is_broken_too(data: bytes) -> None:
+    with pytest.raises(SnapshotError, match=r"^broken: "):
+        parse(data)
+
+
 def test_a_path_is_found_by_its_name() -> None:
     assert ONE.file("/etc/postfix/main.cf") == ONE.kept[0]
     assert ONE.file("/none") == Kept("/none", kept.ABSENT)
@@ -92,5 +98,5 @@ def test_another_format_is_refused_as_that() -> None:
     ],
 )
 def test_a_broken_snapshot_is_refused_as_that(data: bytes) -> None:
-    with pytest.raises(SnapshotError, match="^broken: "):
+    with pytest.raises(SnapshotError, match=r"^broken: "):
         parse(data)

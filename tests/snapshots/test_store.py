@@ -36,7 +36,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def make(store: Store, *paths: Path) -> Snapshot:
-    return store.make("edge", "/etc/postfix", STATE, [str(path) for path in paths])
+    return store.make("edge", "/etc/postfix", STATE, tuple(map(str, paths)))
 
 
 def objects(folder: Path) -> list[bytes]:
@@ -217,8 +217,8 @@ def test_a_full_disk_leaves_no_snapshot_behind(tmp_path: Path) -> None:
         store, state = Store(disk / "state"), State("direct", {}, {}, (), {}, {})
         (disk.parent / "small").write_bytes(b"small")
         (disk.parent / "large").write_bytes(bytes(100_000))
-        first = store.make("edge", "/", state, [str(disk.parent / "small")])
-        paths = [str(disk.parent / name) for name in ("small", "large")]
+        first = store.make("edge", "/", state, (str(disk.parent / "small"),))
+        paths = tuple(str(disk.parent / name) for name in ("small", "large"))
         try:
             store.make("edge", "/", state, paths)
         except OSError as error:

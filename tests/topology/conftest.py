@@ -8,13 +8,15 @@ from topology import gateway as real
 from topology import places
 from topology.gateway import Gateway
 
-from module_utils.topology import model, survey
+from module_utils.topology import filter_status, model, survey
 
 
 @pytest.fixture(autouse=True)
 def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of the machine itself is read or written."""
     places.lead_into(tmp_path, monkeypatch.setattr)
+    # A filter that does not answer does not do so later either.
+    monkeypatch.setattr(filter_status, "REPLACEMENT_SECONDS", 0.0)
 
 
 @pytest.fixture

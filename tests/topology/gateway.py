@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from topology.real_sockets import bind_apart
+
 from module_utils.topology import model, sockets, steering
 from module_utils.topology.model import Ports
 from module_utils.topology.request import Request
@@ -44,34 +46,37 @@ for word; do
     *) if [ -z "$verb" ]; then verb=$word; else units="$units $word"; fi ;;
   esac
 done
-pid() { cat "$host/filter.pid" 2>/dev/null; }
+get() { value=; [ ! -f "$host/$1" ] || IFS= read -r value < "$host/$1"; }
+is() { get "$1"; [ "$value" = "$2" ]; }
 listen() {
   @PYTHON@ @HERE@/stand_in_filter.py @PORT@ "$host" @CONTROL@ @PROGRAM@ @FILES@ \
     </dev/null >"$host/filter-log" 2>&1 || refuse sender-filter.socket
 }
 serve() {
-  new=$(pid)
-  kill -USR1 "$new"
-  until [ -e "$host/filter-serves.$new" ]; do kill -0 "$new" || refuse "$1"; sleep 0.01; done
+  get filter.pid
+  kill -USR1 "$value"
+  until [ -e "$host/filter-serves.$value" ]; do kill -0 "$value" || refuse "$1"; sleep 0.01; done
 }
 say() { echo "$2" > "$host/$1"; }
 [ "$verb" != daemon-reload ] || say unread no
 [ "$verb" != show ] || {
-  printf 'LoadState=%s\nActiveState=%s\nUnitFileState=%s\nNeedDaemonReload=%s\n\n' \
-    "$(cat "$host/loaded")" "$(cat "$host/socket")" "$(cat "$host/enabled")" "$(cat "$host/unread")"
-  printf 'LoadState=%s\nActiveState=%s\nUnitFileState=static\nNeedDaemonReload=%s\n' \
-    "$(cat "$host/loaded")" "$(cat "$host/service")" "$(cat "$host/unread")"
-  printf 'ExecStart={ path=%s ; argv[]=%s ; }\nExecMainStartTimestampMonotonic=%s\n' \
-    @PROGRAM@ @PROGRAM@ "$(cat "$host/filter-started" 2>/dev/null)"
+  tell() { get "$2"; echo "$1=$value"; }
+  tell LoadState loaded; tell ActiveState socket; tell UnitFileState enabled
+  tell NeedDaemonReload unread; echo
+  tell LoadState loaded; tell ActiveState service; echo UnitFileState=static
+  tell NeedDaemonReload unread; echo "ExecStart={ path=@PROGRAM@ ; argv[]=@PROGRAM@ ; }"
+  tell ExecMainStartTimestampMonotonic filter-started
 }
 for unit in $units; do
   case $verb:$unit in
-    start:sender-filter.socket) grep -q '^active' "$host/socket" || { listen; say socket active; } ;;
+    start:sender-filter.socket) is socket active || { listen; say socket active; } ;;
     start:sender-filter.service) serve "$unit"; say service active ;;
-    restart:sender-filter.service) old=$(pid); listen; serve "$unit"; kill -TERM "$old" ;;
-    reload:sender-filter.service) kill -HUP "$(pid)" ;;
+    restart:sender-filter.service)
+      get filter.pid; old=$value; listen; serve "$unit"; kill -TERM "$old" ;;
+    reload:sender-filter.service) get filter.pid; kill -HUP "$value" ;;
     stop:sender-filter.socket) say socket inactive ;;
-    stop:sender-filter.service) say service inactive; kill -TERM "$(pid)" 2>/dev/null || true ;;
+    stop:sender-filter.service)
+      say service inactive; get filter.pid; kill -TERM "$value" 2>/dev/null || true ;;
     enable:sender-filter.*) say enabled enabled ;;
     disable:sender-filter.*) say enabled disabled ;;
     restart:postfix.service) @MASTER@ </dev/null >"$host/postfix-log" 2>&1 ;;
@@ -86,7 +91,7 @@ if [ "$3" = check ] && [ -f "$host/refuse" ]; then
   sed "s|CONFIG_DIR|$2|" "$host/refuse" >&2
   exit 1
 fi
-[ "$3" != reload ] || kill -HUP $(cat @PID_FILE@)
+[ "$3" != reload ] || { read -r pid < @PID_FILE@; kill -HUP "$pid"; }
 """
 OTHERS = {
     "systemd-run": '#!/bin/sh\necho "$@" >> @HOST@/guards\n[ ! -f @HOST@/unguarded ] || '
@@ -323,8 +328,8 @@ def _free_ports(held: contextlib.ExitStack) -> Ports:
     numbers = []
     for _ in range(4):
         one = held.enter_context(socket.socket())
+        bind_apart(one, "127.0.0.1")
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        one.bind(("127.0.0.1", 0))
         numbers.append(one.getsockname()[1])
     return Ports(*numbers)

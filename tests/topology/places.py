@@ -1,4 +1,4 @@
-"""Leads everything that the code keeps on a host into one folder, so that no test touches the machine."""
+"""Leads all that the code keeps on a host into one folder: no test touches the machine."""
 
 from __future__ import annotations
 

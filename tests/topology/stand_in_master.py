@@ -1,6 +1,7 @@
 """A stand-in for Postfix's master: listens where master.cf says, and reads it again when told.
 
-SIGHUP lets it read it. As the real one it ends when it cannot bind a port, and cuts the sessions of a service that goes.
+As the real one it ends when it cannot bind a port, and cuts the sessions of a service that goes.
+SIGHUP lets it read its file, any other signal ends it.
 Run as: stand_in_master.py CONFIG_DIR HOST PID_FILE shared|alone
 """
 

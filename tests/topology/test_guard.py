@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import configparser
 import os
-import shutil
 import stat
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from topology.gateway import Gateway
-from topology.moves import TO_EDGE, Before, after_step, in_a_child, killed_after
+from topology.moves import TO_EDGE, Before, after_step, killed_after
 
 from module_utils.postfix import atomic
 from module_utils.snapshots.store import Store
@@ -37,7 +36,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
 def test_the_guard_is_a_unit_that_waits_for_this_process(direct: Gateway) -> None:
     guard.arm()
     (said,) = (direct.host / "guards").read_text().splitlines()
-    assert said.endswith(f"/usr/local/sbin/mail-topology recover")
+    assert said.endswith("/usr/local/sbin/mail-topology recover")
     assert f"--unit=mail-topology-guard-{os.getpid()} " in said
     for setting in ("--collect", "Restart=on-failure", "StartLimitIntervalSec=0"):
         assert setting in said
@@ -75,7 +74,7 @@ def test_the_boot_unit_comes_before_postfix_and_only_if_a_move_was_interrupted()
 
 def test_a_guard_that_does_not_start_is_an_error(direct: Gateway) -> None:
     direct.say("unguarded")
-    with pytest.raises(ServiceError, match="^systemd-run failed: no guard$"):
+    with pytest.raises(ServiceError, match=r"^systemd-run failed: no guard$"):
         guard.arm()
 
 
@@ -88,7 +87,7 @@ def test_the_same_code_gives_the_same_bytes() -> None:
     assert program.render() == first
 
 
-def test_the_program_is_put_in_place_once(tmp_path: Path) -> None:
+def test_the_program_is_put_in_place_once() -> None:
     program.install()
     assert stat.S_IMODE(program.FILE.stat().st_mode) == 0o755
     assert program.COMMAND.readlink() == program.FILE
@@ -238,7 +237,7 @@ def test_a_move_that_has_only_begun_is_not_recovered(
 
 
 def test_a_guard_takes_a_move_back_as_soon_as_its_process_is_killed(
-    shared_direct: Gateway, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    shared_direct: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = Before(shared_direct)
     ready, tell = os.pipe()

@@ -22,17 +22,22 @@ from builders import (
     RUNNING,
     SENDER_FILTER,
     after_the_filter,
-    direct as direct_survey,
-    edge as edge_survey,
     filter_on_listen,
     listener,
     postfix_on_listen,
     survey,
 )
+from builders import (
+    direct as direct_survey,
+)
+from builders import (
+    edge as edge_survey,
+)
 from topology import gateway as real
 from topology.gateway import Gateway
 
-from module_utils.topology import filter_status, goal, hands as hands_module, model, record
+from module_utils.topology import filter_status, goal, model, record
+from module_utils.topology import hands as hands_module
 from module_utils.topology.goal import Goal
 from module_utils.topology.hands import Hands
 from module_utils.topology.request import Request
@@ -190,7 +195,7 @@ def test_a_stranger_where_postfix_is_not_to_be_does_not_matter(direct: Gateway) 
         text = direct.master_cf.read_text() + "8 inet n - y - - smtpd\n"
         one = hands_of(direct, model.DIRECT, text.replace("8 inet", f"#{direct.ports.smtp} inet"))
         direct.master_cf.write_bytes(one.goal.master_cf)
-        one.reload_postfix(lambda now: True)
+        one.reload_postfix(lambda _: True)
     assert "reload" in direct.calls()
 
 
@@ -268,7 +273,7 @@ def test_who_waits_for_sessions_sees_the_new_filter_die(shared_direct: Gateway) 
     with shared_direct.session():
         one.start_filter()
         shared_direct.kill("filter")
-        with pytest.raises(ServiceError, match="^the sender filter does not answer, "):
+        with pytest.raises(ServiceError, match=r"^the sender filter does not answer, "):
             one.drain(of_filter=False)
 
 
@@ -395,7 +400,7 @@ def test_children_that_hold_on_to_a_port_are_ended(direct: Gateway) -> None:
         )
         patch.setattr(Survey, "glance", lambda _: held)
         patch.setattr(hands_module, "SETTLE_SECONDS", 0.05)
-        assert not one._wait(lambda now: False, [direct.ports.listen])
+        assert not one._wait(lambda _: False, [direct.ports.listen])
     assert set(ended) == {(SENDER_FILTER.pid, signal.SIGTERM)}
 
 

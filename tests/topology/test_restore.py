@@ -11,7 +11,8 @@ from topology.moves import TO_EDGE, Before, killed_after
 
 from module_utils.snapshots.snapshot import Snapshot, State, Unit
 from module_utils.snapshots.store import Store
-from module_utils.topology import hands, journal, model, photograph, restore as restore_module
+from module_utils.topology import hands, journal, model, photograph
+from module_utils.topology import restore as restore_module
 from module_utils.topology.diagnosis import seen_topology
 from module_utils.topology.restore import RestoreError, at_boot, recover, request_for, restore
 from module_utils.topology.survey import SERVICE_UNIT, SOCKET_UNIT, SurveyError
@@ -151,7 +152,6 @@ def test_a_master_cf_behind_a_link_is_put_back_where_it_is(direct: Gateway) -> N
     assert real.read_bytes() == stock
 
 
-@pytest.mark.xfail(strict=True, reason="main.cf is put back without a reload")
 @pytest.mark.parametrize("topology", model.TOPOLOGIES)
 def test_postfix_reads_a_main_cf_that_was_put_back(
     request: pytest.FixtureRequest, topology: str
@@ -188,9 +188,7 @@ def test_a_snapshot_without_master_cf_is_refused(edge: Gateway) -> None:
         restore(without, request_for(without), Store())
 
 
-def test_a_file_that_cannot_be_put_back_is_named(
-    edge: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_cannot_be_put_back_is_named(edge: Gateway) -> None:
     snapshot = snapshot_of(edge)
     edge.setting.unlink()
     edge.setting.parent.rmdir()
@@ -271,9 +269,6 @@ def test_a_move_that_cannot_be_taken_back_names_the_way_out(
     assert journal.read() == move
 
 
-@pytest.mark.xfail(
-    strict=True, raises=SurveyError, reason="an error of the survey leaves restore as it is"
-)
 def test_a_broken_master_cf_is_an_error_of_the_way_back(shared_edge: Gateway) -> None:
     snapshot = snapshot_of(shared_edge)
     shared_edge.master_cf.write_text("smtp inet n\n")
@@ -281,9 +276,6 @@ def test_a_broken_master_cf_is_an_error_of_the_way_back(shared_edge: Gateway) ->
         put_back(snapshot)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the master.cf of the move that failed stands there when Postfix starts"
-)
 def test_a_postfix_that_died_of_the_new_file_starts_with_the_old_one(edge: Gateway) -> None:
     """It does not share its ports, and the filter has the port that the new file names."""
     snapshot = snapshot_of(edge)
@@ -294,7 +286,6 @@ def test_a_postfix_that_died_of_the_new_file_starts_with_the_old_one(edge: Gatew
     assert seen_topology(edge.survey()) == model.EDGE
 
 
-@pytest.mark.xfail(strict=True, reason="only the last step of an overlap takes the program off")
 def test_no_program_stays_on_a_port_that_has_not_changed_hands(shared_edge: Gateway) -> None:
     snapshot = snapshot_of(shared_edge)
     shared_edge.systemctl("disable", "sender-filter.socket")
@@ -348,7 +339,7 @@ def test_a_snapshot_of_no_topology_is_gone_back_to(direct: Gateway) -> None:
     without = "".join(line for line in stock.splitlines(True) if "smtpd" not in line)
     direct.master_cf.write_text(without)
     snapshot = Store().make(
-        model.EDGE, str(direct.config_dir), state, [str(direct.master_cf), str(direct.setting)]
+        model.EDGE, str(direct.config_dir), state, (str(direct.master_cf), str(direct.setting))
     )
     direct.master_cf.write_text(stock)
     put_back(snapshot)

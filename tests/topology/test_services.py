@@ -82,7 +82,7 @@ def test_systemctl_that_fails_is_an_error_with_the_units_own_words(direct: Gatew
 
 def test_a_reload_that_postfix_refuses_is_an_error(direct: Gateway) -> None:
     direct.pid_file.write_text("")
-    with pytest.raises(ServiceError, match="^postfix reload failed: .*kill"):
+    with pytest.raises(ServiceError, match=r"^postfix reload failed: .*kill"):
         services.reload_postfix(direct.config_dir)
 
 
@@ -120,5 +120,5 @@ def filter_pid(gateway: Gateway) -> int:
 
 def test_a_program_that_must_succeed_is_an_error_otherwise(tmp_path: Path) -> None:
     services.run_checked("true")
-    with pytest.raises(ServiceError, match="^ls failed: .*none"):
+    with pytest.raises(ServiceError, match=r"^ls failed: .*none"):
         services.run_checked("ls", str(tmp_path / "none"))
