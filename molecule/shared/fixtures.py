@@ -23,3 +23,9 @@ def client() -> Client:
 @pytest.fixture(scope="session")
 def mailstore() -> MailStore:
     return MailStore("mailstore", HOSTS["mailstore"])
+
+
+@pytest.fixture(scope="session")
+def gateways() -> list[LabHost]:
+    """All gateways, for tests that take them at once."""
+    return [LabHost(name, HOSTS[name]) for name in GATEWAYS]

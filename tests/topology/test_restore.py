@@ -15,7 +15,7 @@ from module_utils.topology import hands, journal, model, photograph
 from module_utils.topology import restore as restore_module
 from module_utils.topology.diagnosis import seen_topology
 from module_utils.topology.restore import RestoreError, at_boot, recover, request_for, restore
-from module_utils.topology.survey import SERVICE_UNIT, SOCKET_UNIT, SurveyError
+from module_utils.topology.survey import SERVICE_UNIT, SOCKET_UNIT
 from module_utils.topology.switch import switch
 
 
