@@ -27,7 +27,7 @@ def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 def snapshot_of(gateway: Gateway, *paths: Path) -> Snapshot:
     request = gateway.request(model.EDGE)
     found = tuple(str(path) for path in (gateway.setting, *paths))
-    return photograph.take(Store(), request, gateway.survey(), found)
+    return photograph.take(Store(), request, gateway.survey(), photograph.paths(request, found))
 
 
 def put_back(snapshot: Snapshot, **wanted: Any) -> list[str]:
