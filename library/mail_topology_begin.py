@@ -76,6 +76,13 @@ listen_addresses:
   type: list
   elements: str
   sample: ["0.0.0.0", "[::]"]
+linked:
+  description: What the links in all snapshots point to, as the releases of the sender filter. Who
+    removes it makes a way back impossible.
+  returned: success
+  type: list
+  elements: str
+  sample: [/opt/sender-filter/releases/0.3.0-cp311]
 """
 
 from pathlib import Path
@@ -83,6 +90,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.postfix.errors import PostfixError
+from ansible.module_utils.snapshots.store import Store
 from ansible.module_utils.topology.arguments import CONFIG_DIR, PORTS, TOPOLOGY, ports_of
 from ansible.module_utils.topology.diagnosis import seen_topology
 from ansible.module_utils.topology.request import Request
@@ -113,7 +121,10 @@ def main() -> None:
     except (SwitchError, SurveyError, PostfixError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(
-        changed=False, seen=seen_topology(survey), listen_addresses=survey.listen_addresses()
+        changed=False,
+        seen=seen_topology(survey),
+        listen_addresses=survey.listen_addresses(),
+        linked=sorted(Store().linked()),
     )
 
 

@@ -175,10 +175,9 @@ def _unfinished() -> list[str]:
 
 
 def _snapshots() -> list[dict[str, str]]:
-    store = Store()
-    found = map(store.load, store.names())
     return [
-        {"name": one.name, "topology": one.state.topology, "before": one.before} for one in found
+        {"name": one.name, "topology": one.state.topology, "before": one.before}
+        for one in Store().readable()
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..postfix import atomic
@@ -52,6 +53,16 @@ class Store:
     def names(self) -> list[str]:
         """The names of all snapshots, the oldest first."""
         return sorted(file.stem for file in self._snapshots.glob("*.json"))
+
+    def linked(self) -> set[str]:
+        """What the links of all snapshots point to: a way back needs it."""
+        return self._contents(kept.LINK)
+
+    def readable(self) -> Iterator[Snapshot]:
+        """All snapshots that are not broken, the oldest first."""
+        for name in self.names():
+            with contextlib.suppress(SnapshotError):
+                yield self.load(name)
 
     def content(self, digest: str) -> bytes:
         """The bytes with this digest.
@@ -109,12 +120,12 @@ class Store:
     def _size(self) -> int:
         return sum(file.stat().st_size for file in self._objects.iterdir())
 
+    def _contents(self, kind: str) -> set[str]:
+        return {one.content for each in self.readable() for one in each.kept if one.kind == kind}
+
     def _collect(self) -> None:
         """Remove the bytes that no snapshot has any more."""
-        used: set[str] = set()
-        for name in self.names():
-            with contextlib.suppress(SnapshotError):
-                used |= {one.content for one in self.load(name).kept if one.kind == kept.FILE}
+        used = self._contents(kept.FILE)
         for file in self._objects.iterdir():
             if file.name not in used:
                 file.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 
@@ -15,6 +16,7 @@ from .survey import SERVICE_UNIT, Survey
 
 SETTLE_SECONDS = 20.0
 PATIENCE_SECONDS = 0.5  # for master to end its own children
+LET_GO_SECONDS = 5.0
 DRAIN_POLL_SECONDS = 0.1
 Step = tuple[str, Callable[[], None]]
 
@@ -73,11 +75,12 @@ class Hands:
         """Whether Postfix listens where the goal wants it, and nowhere else."""
         for port in self._both():
             owners = set(survey.owners(port))
-            if port in self.goal.postfix_on:
-                if model.POSTFIX not in owners:
-                    return False
+            if model.REMNANT in owners or (model.POSTFIX in owners) != (
+                port in self.goal.postfix_on
+            ):
+                return False
             # A socket whose owner cannot be named is Postfix's own, being closed this moment.
-            elif not owners <= {model.FILTER}:
+            if model.UNNAMED in owners:
                 return False
         return True
 
@@ -91,6 +94,8 @@ class Hands:
         Raises:
             ServiceError: it does not come to that; what Postfix said is in the text.
         """
+        if self.before.glance().postfix.master_pid is None:
+            services.end_remnants(self.before)
         now = self.before.glance()
         self._refuse_deadly(now)
         if now.postfix.master_pid is None:
@@ -136,6 +141,7 @@ class Hands:
             if time.monotonic() - began > PATIENCE_SECONDS:
                 left = [one for port in given_up for one in now.on(port)]
                 services.end_children(left, now.postfix.master_pid)
+                services.end_all(now.remnants())
             return False
 
         return services.wait_until(watch, SETTLE_SECONDS)
@@ -148,13 +154,21 @@ class Hands:
         self.note_listener(self.before.glance())
         services.start_filter()
         self._begin_watch()
+        self.check_filter()
 
     def stop_filter(self) -> None:
         """Take the port away from the filter; its running sessions go on for a while."""
         if self.before.glance().owners(self.ports.listen) == [model.FILTER]:
             self._unheard_since = self._unheard_since or time.monotonic()
         services.stop_filter()
+        # A process of it lets the port go at once, and its sessions later; unless it is frozen.
+        if not services.wait_until(lambda: not self._filter_listeners(), LET_GO_SECONDS):
+            services.end_all(self._filter_listeners(), signal.SIGKILL)
         self.note_listener(self.before.glance())
+
+    def _filter_listeners(self) -> list[sockets.Listener]:
+        found = self.before.glance().on(self.ports.listen)
+        return [one for one in found if any(each.unit == SERVICE_UNIT for each in one.processes)]
 
     def refresh_filter(self) -> None:
         """Let the running filter use what is installed now; no session ends by that."""

@@ -8,6 +8,8 @@ FILTER = "sender filter"
 POSTFIX = "postfix"
 SCAN = "scan service"
 NOBODY = "nobody"
+REMNANT = "a process that Postfix has left behind"  # its queue fills, and no master serves it
+UNNAMED = "an unknown process"
 
 EDGE = "edge"
 DIRECT = "direct"

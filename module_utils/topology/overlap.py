@@ -15,7 +15,7 @@ from . import model, services, sessions, steering
 from .hands import Hands, Step
 from .services import wait_until
 from .sockets import Listener, reachable
-from .survey import Survey
+from .survey import SOCKET_UNIT, Survey
 
 FIRST_WITH_REUSEPORT = (3, 6)
 FIRST_KERNEL = (5, 6)  # pidfd_getfd
@@ -43,6 +43,8 @@ def _unable(survey: Survey) -> str:
     version = survey.postfix.parameters["mail_version"]
     if survey.postfix.version < FIRST_WITH_REUSEPORT:
         return f"Postfix {version} does not share its port (3.6 and newer do)"
+    if not survey.filter.shares:
+        return f"{SOCKET_UNIT} has ReusePort=no"
     kernel = os.uname().release
     major, minor = kernel.split(".")[:2]
     if (int(major), int(minor)) < FIRST_KERNEL:
@@ -110,13 +112,15 @@ class _Overlap:
     def steer_to(self, owner: str) -> None:
         """Deal new connections on each address to one of the two owners.
 
-        Those of this host itself go first: who does not serve them gets nobody else's.
+        Those of this host itself go first: who does not serve them gets nobody else's. On the way
+        back the owner was served before, and who came later may be broken: all go at once.
         """
         likely = SECOND if self.newcomer == owner else FIRST
         groups = {one.address: one for one in self._listeners()}
         for address, one in groups.items():
             for member in (likely, 1 - likely):
-                self._steer([one], 1 - member, ourselves=member)
+                others = 1 - member if self.newcomer == owner else member
+                self._steer([one], others, ourselves=member)
                 if self._reaches(address, owner):
                     self._steer([one], member)
                     break
@@ -134,7 +138,10 @@ class _Overlap:
 
     def settle(self) -> None:
         self.hands.settle_postfix()
-        steering.release(self._listeners())
+        owners = self.hands.before.glance().owners(self.port)
+        # Where the former owner is still there, the kernel would deal it every other connection.
+        if not {model.POSTFIX, model.FILTER} <= set(owners):
+            steering.release(self._listeners())
 
     def _listeners(self) -> list[Listener]:
         survey: Survey = self.hands.before.glance()

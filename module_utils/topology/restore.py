@@ -72,13 +72,17 @@ def restore(snapshot: Snapshot, request: Request, store: Store) -> Outcome:
 
 def _restore(snapshot: Snapshot, request: Request, store: Store) -> Outcome:
     goal = _goal(snapshot, store)
-    files = [one for one in snapshot.kept if one.path != _master_cf(snapshot)]
+    main_cf, files = _files(snapshot)
+    # With a broken main.cf nothing of Postfix can be reloaded or started.
+    to_read = replaced = _put_back(main_cf, store)
     # A filter that shall run needs its files first; one that shall go keeps them until it has gone.
-    replaced = _put_back(files, store) if goal.filter_on else []
+    if goal.filter_on:
+        replaced = replaced + _put_back(files, store)
     now = take(request.config_dir, request.ports)
     if now.postfix.master_pid is None:
         # It may have died of the file that is there.
         atomic.replace(request.master_cf, goal.master_cf)
+        services.revive_postfix(now)
     hands = Hands(request, take(request.config_dir, request.ports), goal)
     for name, step in ways.steps(hands):
         step()
@@ -87,8 +91,8 @@ def _restore(snapshot: Snapshot, request: Request, store: Store) -> Outcome:
     if goal.filter_on and unit.running and unit.needs != filter_status.FRESH:
         hands.refresh_filter()
     if not goal.filter_on:
-        replaced = _put_back(files, store)
-    if any(Path(path).parent == request.config_dir for path in replaced):
+        replaced = replaced + _put_back(files, store)
+    if to_read:
         hands.reload_postfix(hands.in_place)
     hands.outcome.steps += [f"put {path} back" for path in replaced]
     _enable(snapshot)
@@ -97,9 +101,10 @@ def _restore(snapshot: Snapshot, request: Request, store: Store) -> Outcome:
 
 
 def _goal(snapshot: Snapshot, store: Store) -> Goal:
-    file = snapshot.file(_master_cf(snapshot))
+    path = _real(snapshot, "master.cf")
+    file = snapshot.file(path)
     if file is None:
-        msg = f"snapshot {snapshot.name} has no {_master_cf(snapshot)}"
+        msg = f"snapshot {snapshot.name} has no {path}"
         raise SnapshotError(msg)
     ports, owners = snapshot.state.ports, snapshot.state.owners
     postfix_on = {ports[name] for name, found in owners.items() if model.POSTFIX in found}
@@ -107,8 +112,16 @@ def _goal(snapshot: Snapshot, store: Store) -> Goal:
     return Goal(store.content(file.content), frozenset(postfix_on), filter_on)
 
 
-def _master_cf(snapshot: Snapshot) -> str:
-    return os.path.realpath(Path(snapshot.config_dir) / "master.cf")
+def _files(snapshot: Snapshot) -> tuple[list[Kept], list[Kept]]:
+    """main.cf, with the file that it may be a link to; and all others but master.cf."""
+    found = [one for one in snapshot.kept if one.path != _real(snapshot, "master.cf")]
+    places = (str(Path(snapshot.config_dir) / "main.cf"), _real(snapshot, "main.cf"))
+    main_cf = [one for one in found if one.path in places]
+    return main_cf, [one for one in found if one not in main_cf]
+
+
+def _real(snapshot: Snapshot, name: str) -> str:
+    return os.path.realpath(Path(snapshot.config_dir) / name)
 
 
 def _put_back(files: list[Kept], store: Store) -> list[str]:
@@ -127,10 +140,13 @@ def _enable(snapshot: Snapshot) -> None:
 
 def _prove(snapshot: Snapshot, hands: Hands) -> Survey:
     request, then = hands.request, snapshot.state.owners
+    ours = (model.POSTFIX, model.FILTER, model.REMNANT)
 
     def owners() -> dict[str, list[str]]:
         now = hands.before.glance()
-        return {name: now.owners(getattr(now.ports, name)) for name in then}
+        # Whoever else has taken the port behind the filter meanwhile takes no mail from anybody.
+        behind = [one for one in now.owners(now.ports.smtp) if one in ours]
+        return {"listen": now.owners(now.ports.listen), "smtp": behind}
 
     if not services.wait_until(lambda: owners() == dict(then), SETTLE_SECONDS):
         differing = [

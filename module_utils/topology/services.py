@@ -14,10 +14,11 @@ from pathlib import Path
 
 from . import filter_status
 from .sockets import Listener
-from .survey import SERVICE_UNIT, SOCKET_UNIT, filter_state, run
+from .survey import SERVICE_UNIT, SOCKET_UNIT, Survey, filter_state, run
 
 POLL_SECONDS = 0.005
 RELOAD_SECONDS = 20.0
+REMNANT_SECONDS = 5.0
 
 
 class ServiceError(Exception):
@@ -54,6 +55,30 @@ def end_children(listeners: Iterable[Listener], master: int | None) -> None:
             for process in children:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process.pid, signal.SIGTERM)
+
+
+def end_all(listeners: Iterable[Listener], how: signal.Signals = signal.SIGTERM) -> None:
+    """End every process that holds one of these listeners."""
+    for process in {each for one in listeners for each in one.processes}:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, how)
+
+
+def end_remnants(survey: Survey) -> None:
+    """End what a dead master has left behind: clients would wait in its queues for nobody."""
+    end_all(survey.glance().remnants())
+    wait_until(lambda: not survey.glance().remnants(), REMNANT_SECONDS)
+
+
+def revive_postfix(survey: Survey) -> None:
+    """Start Postfix anew where its master has died, if it can be started as things are.
+
+    If not, the port is still to change hands, and the reload after that says what is wrong.
+    """
+    end_remnants(survey)
+    with contextlib.suppress(ServiceError):
+        restart_postfix()
+        wait_until(lambda: survey.glance().postfix.master_pid is not None, REMNANT_SECONDS)
 
 
 def restart_postfix() -> None:

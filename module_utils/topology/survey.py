@@ -15,6 +15,7 @@ from .sockets import PROC, Listener, listeners
 
 SOCKET_UNIT = "sender-filter.socket"
 SERVICE_UNIT = "sender-filter.service"
+POSTFIX_UNITS = "postfix"  # postfix@-.service in Debian 12, postfix.service in 13
 PARAMETERS = (
     "mail_version",
     "inet_protocols",
@@ -61,7 +62,8 @@ class PostfixState:
 class FilterState:
     """The two units of the sender filter, as systemd sees them.
 
-    `needs` is what a running filter needs to use what is installed (`filter_status`).
+    `needs` is what a running filter needs to use what is installed (`filter_status`); `shares`,
+    whether the port that systemd takes for it may be shared (ReusePort= in systemd.socket(5)).
     """
 
     installed: bool
@@ -69,6 +71,7 @@ class FilterState:
     service_active: bool
     enabled: bool
     needs: str = filter_status.FRESH
+    shares: bool = True
 
     @property
     def stopped(self) -> bool:
@@ -121,7 +124,13 @@ class Survey:
             return model.FILTER
         if listener.port == self.ports.scan:
             return model.SCAN
-        return ", ".join(map(str, listener.processes)) or "an unknown process"
+        if any(one.unit.startswith(POSTFIX_UNITS) for one in listener.processes):
+            return model.REMNANT
+        return ", ".join(map(str, listener.processes)) or model.UNNAMED
+
+    def remnants(self) -> list[Listener]:
+        """The listeners that a dead master, or one that has given them up, has left behind."""
+        return [one for one in self.listeners if self.owner(one) == model.REMNANT]
 
     def owners(self, port: int) -> list[str]:
         """The distinct owners of a port."""
@@ -179,7 +188,7 @@ def filter_state() -> FilterState:
     """The state of the filter's units."""
     properties = (
         "--property=LoadState,ActiveState,UnitFileState,NeedDaemonReload,ExecStart,"
-        "ExecMainStartTimestampMonotonic"
+        "ExecMainStartTimestampMonotonic,ReusePort"
     )
     result = run(["systemctl", "show", properties, SOCKET_UNIT, SERVICE_UNIT])
     return parse_units(result.stdout)
@@ -202,6 +211,7 @@ def parse_units(text: str) -> FilterState:
         service_active=service_active,
         enabled=socket_unit.get("UnitFileState") == "enabled",
         needs=_needs(socket_unit, service_unit) if service_active else filter_status.FRESH,
+        shares=socket_unit.get("ReusePort") != "no" or socket_unit.get("LoadState") != "loaded",
     )
 
 

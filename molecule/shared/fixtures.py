@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from lab_hosts import Client, LabHost, MailStore, inventory
+from moves import Fleet
+from traffic import Traffic
 
 HOSTS = inventory()
 GATEWAYS = sorted(name for name in HOSTS if name.startswith("gw"))
@@ -29,3 +33,26 @@ def mailstore() -> MailStore:
 def gateways() -> list[LabHost]:
     """All gateways, for tests that take them at once."""
     return [LabHost(name, HOSTS[name]) for name in GATEWAYS]
+
+
+@pytest.fixture(scope="session")
+def fleet(gateways: list[LabHost]) -> Fleet:
+    """The gateways, each of which has been in both topologies once."""
+    found = Fleet(gateways)
+    found.learn()
+    return found
+
+
+@pytest.fixture(scope="session")
+def all_traffic(client: Client, gateways: list[LabHost], mailstore: MailStore) -> Iterator[Traffic]:
+    with Traffic(client, gateways, mailstore) as running:
+        yield running
+
+
+@pytest.fixture
+def traffic(fleet: Fleet, all_traffic: Traffic) -> Iterator[Traffic]:
+    """Mail that runs while a test disturbs the gateways: none of it is lost."""
+    all_traffic.start_over()
+    yield all_traffic
+    fleet.ends()
+    all_traffic.prove()

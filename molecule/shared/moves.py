@@ -139,6 +139,13 @@ class Run:
         assert self.process.returncode != 0, output
         return output
 
+    def kill_at(self, task: str) -> None:
+        """Kill it as soon as it says that a task begins."""
+        assert self.process.stdout is not None
+        lines = iter(self.process.stdout.readline, "")
+        assert any(line.startswith("TASK [") and f"{task}]" in line for line in lines), task
+        self.kill()
+
     def kill(self) -> None:
         """End it and what it has started here, without a chance to say so."""
         os.killpg(self.process.pid, signal.SIGKILL)

@@ -191,6 +191,18 @@ def test_a_snapshot_that_cannot_be_read_is_named_with_its_file(
         store.load(made.name)
 
 
+def test_what_the_links_of_all_snapshots_point_to_is_known(
+    store: Store, folder: Path, file: Path
+) -> None:
+    link = file.with_name("current")
+    for target in ("releases/1", "releases/2", "releases/3"):
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+        broken = make(store, link)
+    (folder / f"snapshots/{broken.name}.json").write_text("{")
+    assert store.linked() == {"releases/1", "releases/2"}
+
+
 def test_content_that_is_gone_or_damaged_is_not_given_out(
     store: Store, folder: Path, file: Path
 ) -> None:

@@ -21,6 +21,7 @@ from builders import (
     PORTS,
     RUNNING,
     SENDER_FILTER,
+    SMTPD,
     after_the_filter,
     filter_on_listen,
     listener,
@@ -82,7 +83,10 @@ FILTER_ALONE = [listener(25, SENDER_FILTER), *after_the_filter()]
         (survey(after_the_filter(), DIRECT_CF, RUNNING), TO_DIRECT, False, [25]),
         # A socket that nobody has open any more in the process table is being closed.
         (edge_survey([*filter_on_listen(), listener(25)]), TO_EDGE, False, []),
-        (direct_survey([*postfix_on_listen(), listener(2500, NGINX)]), TO_DIRECT, False, []),
+        # A stranger is no business of Postfix's; a queue that nobody serves is.
+        (direct_survey([*postfix_on_listen(), listener(2500, NGINX)]), TO_DIRECT, True, []),
+        (direct_survey([*postfix_on_listen(), listener(2500, SMTPD)]), TO_DIRECT, False, []),
+        (direct_survey([*postfix_on_listen(), listener(25, SMTPD)]), TO_DIRECT, False, []),
         (direct_survey(), Goal(b"", frozenset({25, 2500}), False), False, [2500]),
         (survey(after_the_filter(), b"", RUNNING), Goal(b"", frozenset(), True), True, []),
     ],

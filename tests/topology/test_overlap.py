@@ -26,7 +26,7 @@ from module_utils.topology import goal, model, overlap
 from module_utils.topology.goal import Goal
 from module_utils.topology.hands import Hands
 from module_utils.topology.request import Request
-from module_utils.topology.survey import Survey, take
+from module_utils.topology.survey import FilterState, Survey, take
 
 
 def hands(host: Survey, end: str | Goal, *addresses: str) -> Hands:
@@ -102,6 +102,11 @@ def test_the_filter_must_take_the_addresses_that_postfix_has(addresses: list[str
 def test_postfix_must_share_its_port(addresses: list[str]) -> None:
     said = hindrance(direct(mail_version="3.5.25"), model.EDGE, *addresses)
     assert said == "Postfix 3.5.25 does not share its port (3.6 and newer do)"
+
+
+def test_the_filters_socket_unit_must_share_its_port() -> None:
+    host = direct(units=FilterState(True, False, False, False, shares=False))
+    assert hindrance(host, model.EDGE) == "sender-filter.socket has ReusePort=no"
 
 
 @pytest.mark.parametrize(

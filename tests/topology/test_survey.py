@@ -96,6 +96,16 @@ def test_the_units_are_read_socket_first(
     assert parse_units(units_text(socket_unit, service_unit)) == state
 
 
+@pytest.mark.parametrize(
+    ("load", "setting", "shares"),
+    [("loaded", "yes", True), ("loaded", "no", False), ("not-found", "no", True)],
+)
+def test_a_socket_unit_may_forbid_to_share_the_port(load: str, setting: str, shares: bool) -> None:
+    text = units_text((load, "inactive", "disabled"), ("loaded", "inactive", "disabled"))
+    first, second = text.split("\n\n")
+    assert parse_units(f"{first}\nReusePort={setting}\n\n{second}").shares is shares
+
+
 def text_of_running(started: float, *, unread: str = "no", program: str) -> str:
     """What systemctl prints of a running filter that was started at a time of the epoch."""
     since_boot = round((started - time.time() + time.monotonic()) * 1e6)
@@ -176,12 +186,12 @@ def test_a_filter_of_which_only_a_part_runs_neither_runs_nor_is_stopped() -> Non
         ),
         (listener(25, NGINX), "nginx (pid 99, nginx.service)"),
         (listener(25, STRAY), "python3 (pid 5150)"),
-        (listener(25, SMTPD), "smtpd (pid 4021, postfix@-.service)"),
+        (listener(25, SMTPD), model.REMNANT),
         (
             listener(25, Process(4022, "master", "other.service")),
             "master (pid 4022, other.service)",
         ),
-        (listener(25), "an unknown process"),
+        (listener(25), model.UNNAMED),
     ],
 )
 def test_a_socket_is_its_programs(one: Listener, owner: str) -> None:
@@ -199,7 +209,7 @@ def test_systemd_alone_is_not_the_filter_unless_its_socket_unit_is_active(
 
 def test_nothing_is_postfix_while_its_master_does_not_run() -> None:
     one = listener(25, MASTER)
-    assert direct([one], master_pid=None).owner(one) == "master (pid 377, postfix@-.service)"
+    assert direct([one], master_pid=None).owner(one) == model.REMNANT
 
 
 def test_owners_of_a_port_are_named_once_and_sorted() -> None:

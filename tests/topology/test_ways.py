@@ -161,6 +161,13 @@ CASES = {
         direct([*postfix_on_listen(), listener(2500, STRAY)]),
         [ADD, JOIN, TO_FILTER, WAIT_POSTFIX, LIVE, TAKE],
         [ADD, MOVE, START, LIVE],
+        [],
+        [],
+    ),
+    "a dead master's queue": Case(
+        direct([*postfix_on_listen(), listener(2500, SMTPD)]),
+        [ADD, JOIN, TO_FILTER, WAIT_POSTFIX, LIVE, TAKE],
+        [ADD, MOVE, START, LIVE],
         [TAKE],
         [MOVE],
     ),

@@ -43,7 +43,6 @@ def test_the_module_is_killed_and_nobody_notices(
 ENDINGS = {
     "SIGKILL": ("kill_module", "SIGKILL"),
     "SIGTERM": ("kill_module", "SIGTERM"),
-    "SIGINT": ("kill_module", "SIGINT"),
     "connection lost": ("kill_connection",),
 }
 

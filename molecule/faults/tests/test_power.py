@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 from lab_hosts import Client
-from moves import BOTH_LISTEN, DIRECT, EDGE, OTHER, Ended, Fleet, Gateway, Moment
+from moves import DIRECT, DRAINING, EDGE, OTHER, Ended, Fleet, Gateway, Moment
 from power import lose_power
+from smtp import Session
 from traffic import Traffic
 
 REWRITTEN = Moment("master.cf has one service more", {"rewritten": True})
-HALF = Moment("both listen", {**BOTH_LISTEN, "then": 0.8})
 
 
-@pytest.mark.parametrize("moment", [REWRITTEN, HALF], ids=str)
+@pytest.mark.parametrize("moment", [REWRITTEN, DRAINING], ids=str)
 @pytest.mark.parametrize("topology", [EDGE, DIRECT])
 def test_the_host_boots_into_the_topology_before(
     fleet: Fleet, traffic: Traffic, client: Client, topology: str, moment: Moment
@@ -21,9 +21,10 @@ def test_the_host_boots_into_the_topology_before(
     module = fleet.move(topology, watch_seconds=2)
 
     def lose(gateway: Gateway) -> Ended:
-        gateway.wait_for(moment)
-        lose_power(gateway.host, client)
-        return gateway.see_end()
+        with Session(client, gateway.host.address):  # the move waits for it
+            gateway.wait_for(moment)
+            lose_power(gateway.host, client)
+            return gateway.see_end()
 
     ended = fleet.each(lose)
     module.kill()

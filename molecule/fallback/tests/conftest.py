@@ -1,0 +1,14 @@
+import pytest
+from fixtures import client, gateways, mailstore
+from lab_hosts import LabHost
+from moves import Fleet
+
+__all__ = ["client", "gateways", "mailstore"]
+
+
+@pytest.fixture(scope="session")
+def fleet(gateways: list[LabHost]) -> Fleet:
+    """The gateways, each of which has been in both topologies once, by the way of this project."""
+    found = Fleet(gateways)
+    found.learn()
+    return found

@@ -1,0 +1,49 @@
+"""ansible-playbook is killed at each of its tasks, or a second play runs at the same time."""
+
+from __future__ import annotations
+
+import pytest
+from moves import DIRECT, EDGE, OTHER, PLAYBOOKS, Fleet
+from traffic import Traffic
+
+TASKS = {
+    EDGE: [
+        "Way is free, and the host is kept as it is",
+        "Release in use is known",
+        "Configuration, lists and units are in place",
+        "Gateway is in topology edge",
+        "Port table",
+    ],
+    DIRECT: [
+        "Way is free, and the host is kept as it is",
+        "Gateway is in topology direct",
+        "Port table",
+    ],
+}
+# A module that has lost its play goes on to its end.
+QUIET = "timeout 60 sh -c 'while pgrep --full \"^/bin/sh -c .*[p]ython3\" >/dev/null; do sleep 0.2; done'"
+
+
+@pytest.mark.parametrize("topology", [EDGE, DIRECT])
+def test_ansible_playbook_is_killed_at_each_task(
+    fleet: Fleet, traffic: Traffic, topology: str
+) -> None:
+    for task in TASKS[topology]:
+        fleet.bring(OTHER[topology])
+        fleet.play(PLAYBOOKS[topology]).kill_at(task)
+        fleet.run(QUIET)
+        print(task, {name: one.topology for name, one in fleet.ends().items()})
+    fleet.play(PLAYBOOKS[topology]).must_pass()
+    fleet.play("verify_topology.yml").must_pass()
+    assert {one.topology for one in fleet.ends().values()} == {topology}
+    traffic.prove_unnoticed()
+
+
+def test_two_plays_at_once_end_in_one_topology(fleet: Fleet, traffic: Traffic) -> None:
+    """The second one waits for the first."""
+    fleet.bring(DIRECT)
+    plays = [fleet.play(PLAYBOOKS[topology]) for topology in (EDGE, DIRECT)]
+    outputs = [each.must_pass() for each in plays]
+    ended = fleet.ends()
+    print(ended, *(output[-1500:] for output in outputs))
+    traffic.prove_unnoticed()
