@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from .sockets import LISTEN, TIME_WAIT, Listener, Socket, processes_by_inode, read_tables
+from .sockets import LISTEN, Listener, Socket, listening, processes_by_inode, read_tables
 from .survey import SERVICE_UNIT
 
 
@@ -20,9 +20,7 @@ def of_postfix(port: int) -> int:
 
 def waiting(listener: Listener) -> int:
     """How many connections wait in a listener's queue to be accepted."""
-    return sum(
-        row.queue for row in read_tables() if row.state == LISTEN and row.inode == listener.inode
-    )
+    return sum(row.queue for row in listening() if row.inode == listener.inode)
 
 
 def reaches_filter(address: str, port: int, seconds: float = 30) -> bool:
@@ -46,8 +44,9 @@ def reaches_filter(address: str, port: int, seconds: float = 30) -> bool:
 
 
 def _connections(port: int) -> list[Socket]:
-    rows = read_tables()
-    return [row for row in rows if row.port == port and row.state not in (LISTEN, TIME_WAIT)]
+    rows = [row for row in read_tables() if row.port == port and row.state != LISTEN]
+    # What changes while the kernel shows it may be shown twice.
+    return list({(row.address, row.peer): row for row in rows}.values())
 
 
 def _by_filter(rows: list[Socket]) -> list[bool]:

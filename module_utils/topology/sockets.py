@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,21 +71,23 @@ def reachable(address: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
 
 
-def parse_table(text: str, family: str) -> list[Socket]:
-    """The rows of /proc/net/tcp (`family` "ipv4") or /proc/net/tcp6 ("ipv6")."""
-    rows = (line.split() for line in text.splitlines()[1:])
-    return [
-        Socket(
-            family,
-            *_parse_endpoint(row[1], family),
-            peer=_parse_endpoint(row[2], family),
-            state=int(row[3], 16),
-            queue=int(row[4].split(":")[1], 16),
-            inode=int(row[9]),
-        )
-        for row in rows
-        if row
-    ]
+def parse_table(lines: Iterable[str], family: str) -> Iterator[Socket]:
+    """The rows of /proc/net/tcp (`family` "ipv4") or /proc/net/tcp6 ("ipv6").
+
+    Connections that have ended (TIME_WAIT) are left out: a busy host has tens of thousands.
+    """
+    for line in itertools.islice(lines, 1, None):
+        state = int(line.split(None, 4)[3], 16)
+        if state != TIME_WAIT:
+            row = line.split()
+            yield Socket(
+                family,
+                *_parse_endpoint(row[1], family),
+                peer=_parse_endpoint(row[2], family),
+                state=state,
+                queue=int(row[4].split(":")[1], 16),
+                inode=int(row[9]),
+            )
 
 
 def _parse_endpoint(text: str, family: str) -> tuple[str, int]:
@@ -96,18 +100,30 @@ def _parse_endpoint(text: str, family: str) -> tuple[str, int]:
 
 
 def read_tables(proc: Path = PROC) -> list[Socket]:
-    """All TCP sockets of this network namespace."""
-    found: list[Socket] = []
+    """All TCP sockets of this network namespace, but those of connections that have ended."""
+    return [row for table in _tables(proc) for row in table]
+
+
+def listening(proc: Path = PROC) -> list[Socket]:
+    """The listening sockets. The kernel shows them first: the rest of its table is not read."""
+    return [row for table in _tables(proc) for row in itertools.takewhile(_listens, table)]
+
+
+def _listens(row: Socket) -> bool:
+    return row.state == LISTEN
+
+
+def _tables(proc: Path) -> Iterator[Iterator[Socket]]:
     for name, family in (("tcp", "ipv4"), ("tcp6", "ipv6")):
         table = proc / "net" / name
         if table.exists():  # no tcp6 without IPv6
-            found += parse_table(table.read_text(), family)
-    return found
+            with table.open() as lines:
+                yield parse_table(lines, family)
 
 
 def listeners(ports: set[int], proc: Path = PROC) -> list[Listener]:
     """The listeners on these ports, with their processes, sorted by port, family and address."""
-    rows = [row for row in read_tables(proc) if row.state == LISTEN and row.port in ports]
+    rows = [row for row in listening(proc) if row.port in ports]
     owners = processes_by_inode({row.inode for row in rows}, proc)
     found = [
         Listener(row.family, row.address, row.port, row.inode, tuple(owners.get(row.inode, ())))
