@@ -28,7 +28,9 @@ options:
       content:
         description: The whole content.
         type: str
-        required: true
+      secret:
+        description: The same, for a file that nobody may see. It is shown in no log and no diff.
+        type: str
       mode:
         description: The permissions, as an octal number in quotes.
         type: str
@@ -74,7 +76,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 FILE_OPTIONS: dict[str, dict[str, Any]] = {
     "path": {"type": "path", "required": True},
-    "content": {"type": "str", "required": True},
+    "content": {"type": "str"},
+    "secret": {"type": "str", "no_log": True},
     "mode": {"type": "str", "default": "0644"},
 }
 
@@ -88,6 +91,8 @@ def main() -> None:
                 "elements": "dict",
                 "required": True,
                 "options": FILE_OPTIONS,
+                "required_one_of": [("content", "secret")],
+                "mutually_exclusive": [("content", "secret")],
             },
             "checks": {"type": "list", "elements": "list", "default": []},
         },
@@ -122,12 +127,17 @@ def _differs(file: dict[str, Any]) -> bool:
     if not path.is_file():
         return True
     same_mode = path.stat().st_mode & 0o7777 == int(file["mode"], 8)
-    return not same_mode or path.read_bytes() != file["content"].encode()
+    return not same_mode or path.read_bytes() != _bytes(file)
+
+
+def _bytes(file: dict[str, Any]) -> bytes:
+    text: str = file["secret"] if file["content"] is None else file["content"]
+    return text.encode()
 
 
 def _stage(files: list[dict[str, Any]], staging: Path) -> None:
     for file in files:
-        (staging / Path(file["path"]).name).write_bytes(file["content"].encode())
+        (staging / Path(file["path"]).name).write_bytes(_bytes(file))
 
 
 def _run_checks(module: AnsibleModule, staging: str) -> None:
@@ -149,11 +159,14 @@ def _run_checks(module: AnsibleModule, staging: str) -> None:
 def _diff(file: dict[str, Any]) -> dict[str, str]:
     path = Path(file["path"])
     before = path.read_text(errors="replace") if path.is_file() else ""
+    after = file["content"]
+    if after is None:
+        before, after = ("(a secret)\n" if before else ""), "(another secret)\n"
     return {
         "before_header": str(path),
         "after_header": str(path),
         "before": before,
-        "after": file["content"],
+        "after": after,
     }
 
 
@@ -173,7 +186,7 @@ def _put(module: AnsibleModule, file: dict[str, Any]) -> None:
     path = str(Path(file["path"]).resolve())
     descriptor, name = tempfile.mkstemp(dir=module.tmpdir)
     with open(descriptor, "wb") as temporary:  # noqa: PTH123 - takes the descriptor over
-        temporary.write(file["content"].encode())
+        temporary.write(_bytes(file))
     module.atomic_move(name, path)
     module.set_mode_if_different(path, int(file["mode"], 8), changed=False)
 

@@ -98,7 +98,8 @@ class Filter:
             f'[lists]\nblocked = ["{self.lists["blocked"]}"]\n'
             f'approved = ["{self.lists["approved"]}"]\n'
             f'[control]\nsocket = "{self.directory / "control"}"\n'
-            f'[log]\ndirectory = "{self.records}"\n{more}'
+            f'[log]\ndirectory = "{self.records}"\n'
+            f'[state]\nfile = "{self.directory / "state.sqlite"}"\n{more}'
         )
 
     async def start(self, *, environ=None, launcher=(), sockets=(), change=""):

@@ -4,11 +4,16 @@ import itertools
 import json
 
 import msgspec
+import pytest
 
 from sender_filter.core import addresses
 from sender_filter.core.lists import AddressList
+from sender_filter.core.networks import parse
 from sender_filter.core.policy import Policy
 from sender_filter.core.records import DecisionRecord, timestamp
+from sender_filter.core.runtime_lists import Entry, RuntimeLists
+
+NOW = 1_700_000_000.0
 
 
 def policy(approved=(), blocked=()):
@@ -18,18 +23,22 @@ def policy(approved=(), blocked=()):
     return Policy(*lists)
 
 
+def decide(judge, text, runtime=None, **options):
+    return judge.decide(addresses.parse(text), runtime or RuntimeLists(), NOW, **options)
+
+
 def test_approved_goes_before_blocked():
-    decision = policy(["192.0.2.1"], ["192.0.2.0/24"]).decide(addresses.parse("192.0.2.1"))
+    decision = decide(policy(["192.0.2.1"], ["192.0.2.0/24"]), "192.0.2.1")
     assert (decision.function, decision.action, decision.reply) == ("approved", "pass", None)
     assert [(c.function, c.result) for c in decision.checks] == [("approved", "match")]
 
 
 def test_blocked_for_good_and_for_now():
     both = policy([], ["192.0.2.1", "192.0.2.2 temporary"])
-    for_good = both.decide(addresses.parse("192.0.2.1"))
+    for_good = decide(both, "192.0.2.1")
     assert (for_good.function, for_good.action) == ("blocked", "permanent")
     assert for_good.reply.code == 554
-    for_now = both.decide(addresses.parse("::ffff:192.0.2.2"))
+    for_now = decide(both, "::ffff:192.0.2.2")
     assert (for_now.function, for_now.action) == ("blocked", "temporary")
     assert for_now.reply.code == 421
     assert for_now.checks[1].detail == "192.0.2.2 (blocked.list:2)"
@@ -37,7 +46,7 @@ def test_blocked_for_good_and_for_now():
 
 def test_nobody_objects_and_each_check_has_its_time():
     clock = itertools.count(0, 3000).__next__
-    decision = policy().decide(addresses.parse("2001:db8::1"), clock)
+    decision = decide(policy(), "2001:db8::1", clock=clock)
     assert (decision.function, decision.action) == ("none", "pass")
     assert [(c.function, c.input, c.result, c.micros) for c in decision.checks] == [
         ("approved", "2001:db8::1", "no_match", 3),
@@ -45,8 +54,42 @@ def test_nobody_objects_and_each_check_has_its_time():
     ]
 
 
+@pytest.mark.parametrize(
+    ("who", "function", "until", "code"),
+    [
+        ("operator", "blocked", float("inf"), 554),
+        ("operator", "blocked", NOW + 60, 421),
+        ("profiler", "profiler", NOW + 60, 421),
+        ("throttling", "throttling", NOW + 60, 421),
+    ],
+)
+def test_a_block_made_at_run_time_names_its_maker(who, function, until, code):
+    runtime = RuntimeLists()
+    runtime.put(Entry(parse("192.0.2.0/24")[0], who, NOW - 1, "block", until, "why"), NOW)
+    decision = decide(policy(), "192.0.2.9", runtime)
+    assert (decision.function, decision.reply.code) == (function, code)
+    assert decision.checks[1].detail == f"192.0.2.0/24 ({who}: why)"
+    assert decide(policy(["192.0.2.9"]), "192.0.2.9", runtime).function == "approved"
+
+
+def test_an_approval_at_run_time_goes_before_the_blocked_list():
+    runtime = RuntimeLists()
+    runtime.put(Entry(parse("192.0.2.9")[0], "operator", NOW - 1, "approval", NOW + 60), NOW)
+    both = policy([], ["192.0.2.0/24"])
+    assert decide(both, "192.0.2.9", runtime).function == "approved"
+    assert decide(both, "192.0.2.8", runtime).function == "blocked"
+
+
+def test_known_hosts_are_known_only_while_the_function_is_on():
+    known = AddressList()
+    known.read("known", ["10.0.0.0/8"], flags=False)
+    assert policy()._replace(known=known).is_known(addresses.parse("10.1.2.3"))
+    assert not policy()._replace(known=known).is_known(addresses.parse("192.0.2.1"))
+    assert not policy().is_known(addresses.parse("10.1.2.3"))
+
+
 def test_a_record_is_one_line_of_json():
-    decision = policy([], ["192.0.2.1"]).decide(addresses.parse("192.0.2.1"))
+    decision = decide(policy([], ["192.0.2.1"]), "192.0.2.1")
     record = DecisionRecord(
         timestamp(1_700_000_000.0004), "s-1", "192.0.2.1", 25, "peer",
         decision.function, decision.action, decision.checks, str(decision.reply),

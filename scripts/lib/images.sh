@@ -8,7 +8,7 @@ IMAGES=localhost/sender-filter-lab
 BARE_PACKAGES=systemd,systemd-sysv,dbus,python3,python3-apt,iproute2,ca-certificates,procps,openssh-server
 # Downloaded into the bare image, so that installing a gateway in the lab costs no network.
 GATEWAY_DOWNLOADS=(postfix ssl-cert amavisd-new spamassassin clamav-daemon)
-PEER_DOWNLOADS=(postfix swaks python3)
+PEER_DOWNLOADS=(postfix swaks python3 rbldnsd redis-server)
 
 # What goes into an image names it: a change makes a new one.
 digest() { # FILE_OR_FOLDER…

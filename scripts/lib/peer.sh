@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Runs inside the peer image while it is built: swaks for the client, and for the mail store a
 # Postfix that takes every message for example.test and keeps it, one file each, in /var/mail/store/new.
+# What a filter asks lies there as well, and is started by the tests that need it: rbldnsd, Redis.
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive
-apt-get install -y --no-install-recommends postfix swaks
+apt-get install -y --no-install-recommends postfix swaks rbldnsd redis-server
 useradd --uid 5000 --user-group --no-create-home --shell /usr/sbin/nologin store
 install -d -o store -g store /var/mail/store
 postconf -X myhostname
@@ -22,4 +23,4 @@ postconf -e \
   'smtpd_client_restrictions =' \
   'smtputf8_enable = yes'
 # The client host has no use for it; scripts/lab starts it on the mail store.
-systemctl disable postfix.service
+systemctl disable postfix.service rbldnsd.service redis-server.service

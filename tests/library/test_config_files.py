@@ -234,3 +234,22 @@ def test_a_symbolic_link_is_followed(host: Host) -> None:
     host.call({"link": "new\n"})
     assert (host.folder / "link").is_symlink()
     assert (host.folder / "real").read_text() == "new\n"
+
+
+def test_a_secret_is_written_and_shown_nowhere(host: Host) -> None:
+    file = host.folder / "secret"
+    file.write_text("redis://:former@192.0.2.1\n")
+    wanted = {"path": str(file), "secret": "redis://:hidden@192.0.2.1\n", "mode": "0600"}
+    said = run("config_files", {"files": [wanted], "checks": []}, check_mode=False, diff=True)
+    assert said["changed_files"] == [str(file)]
+    assert file.read_text() == "redis://:hidden@192.0.2.1\n"
+    assert "hidden" not in str(said)
+    assert "former" not in str(said)
+
+
+@pytest.mark.parametrize("contents", [{}, {"content": "a", "secret": "b"}])
+def test_a_file_has_either_a_content_or_a_secret(host: Host, contents: dict[str, str]) -> None:
+    wanted = {"path": str(host.folder / "file"), **contents}
+    said = run("config_files", {"files": [wanted], "checks": []}, check_mode=False, diff=False)
+    assert said["failed"]
+    assert "content" in said["msg"]

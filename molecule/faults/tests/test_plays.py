@@ -21,7 +21,8 @@ TASKS = {
     ],
 }
 # A module that has lost its play goes on to its end.
-QUIET = "timeout 60 sh -c 'while pgrep --full \"^/bin/sh -c .*[p]ython3\" >/dev/null; do sleep 0.2; done'"
+LEFT = '"^/bin/sh -c .*[p]ython3"'
+QUIET = f"timeout 60 sh -c 'while pgrep --full {LEFT} >/dev/null; do sleep 0.2; done'"
 
 
 @pytest.mark.parametrize("topology", [EDGE, DIRECT])

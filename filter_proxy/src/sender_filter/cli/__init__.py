@@ -6,6 +6,9 @@ from sender_filter import __version__
 from sender_filter.cli.check import check
 from sender_filter.cli.check_config import check_config
 from sender_filter.cli.log import log
+from sender_filter.cli.orders import approve, block
+from sender_filter.cli.profile import profile
+from sender_filter.cli.scan_reports import command as scan_reports
 from sender_filter.cli.serve import serve
 from sender_filter.cli.status import status
 
@@ -16,5 +19,5 @@ def main() -> None:
     """The sender filter: refuses SMTP clients by their address, hands the others to Postfix."""
 
 
-for command in (serve, check_config, status, check, log):
+for command in (serve, check_config, status, check, log, block, approve, profile, scan_reports):
     main.add_command(command)

@@ -1,5 +1,6 @@
 """``senderfilter check``."""
 
+import asyncio
 from pathlib import Path
 
 import click
@@ -8,15 +9,22 @@ import msgspec
 from sender_filter.cli import options
 from sender_filter.core import addresses
 from sender_filter.core.addresses import Address
+from sender_filter.core.runtime_lists import RuntimeLists
+from sender_filter.io.judge import Judge
 from sender_filter.io.messages import Answer, Explanation, Request, explain
 from sender_filter.settings import loading
+from sender_filter.settings.loading import Settings
 
 _ACTIONS = {
     "pass": "would be let through to Postfix",
     "permanent": "would be refused for good",
     "temporary": "would be refused for now",
 }
-_RESULTS = {"match": "listed", "no_match": "not listed"}
+_RESULTS = {
+    "match": "listed",
+    "no_match": "not listed",
+    "not_listed": "not listed",
+}
 
 
 def _address(
@@ -48,12 +56,21 @@ def check(address: Address, path: Path | None, *, json: bool) -> None:
     if path is None:
         answer = options.ask(None, Request("check", str(address)))
     else:
-        settings = options.failing(loading.load)(path)
-        answer = explain(str(address), settings.policy.decide(address))
+        answer = asyncio.run(_explain(options.failing(loading.load)(path), address))
     if json:
         click.echo(msgspec.json.encode(answer).decode())
     elif isinstance(answer, Explanation):
         click.echo("\n".join(_in_words(answer)))
+
+
+async def _explain(settings: Settings, address: Address) -> Explanation:
+    """What a configuration would decide; no block that was made at run time is known to it."""
+    judge = Judge(settings, RuntimeLists())
+    try:
+        decision = await judge.of_client(judge.by_lists(address), address)
+    finally:
+        await judge.close()
+    return explain(str(address), decision)
 
 
 def _in_words(answer: Explanation) -> list[str]:
@@ -61,7 +78,9 @@ def _in_words(answer: Explanation) -> list[str]:
     for number, step in enumerate(answer.checks, 1):
         where = f": {options.plain(step.detail)}" if step.detail else ""
         result = _RESULTS.get(step.result, step.result)
-        lines.append(f"  {number}. {step.function}: {result}{where}")
+        name = f"{step.function} {step.input}" if step.function == "reputation" else step.function
+        shadow = ", without consequence (shadow)" if step.shadow else ""
+        lines.append(f"  {number}. {name}: {result}{shadow}{where}")
     if answer.reply is not None:
         lines.append(f"  reply: {answer.reply}")
     return lines

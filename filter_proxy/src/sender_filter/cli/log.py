@@ -10,17 +10,17 @@ import click
 import msgspec
 
 from sender_filter.cli import options
-from sender_filter.core import addresses, networks
-from sender_filter.core.addresses import BITS
+from sender_filter.core import networks
 from sender_filter.core.networks import Network
 from sender_filter.core.records import (
     Action,
-    DecisionRecord,
+    BlockRecord,
     Function,
     Record,
     SessionRecord,
     timestamp,
 )
+from sender_filter.core.subject import holds
 from sender_filter.io import day_files
 
 _AGO = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
@@ -78,13 +78,10 @@ class _Wanted(NamedTuple):
         """Whether the record is one of those; how a session ended has no function or action."""
         if not self.since <= record.time < self.until:
             return False
-        if self.function is not None or self.action is not None:
-            if not isinstance(record, DecisionRecord):
-                return False
-            if self.function not in (None, record.function):
-                return False
-            if self.action not in (None, record.action):
-                return False
+        if self.function is not None and self.function != getattr(record, "function", None):
+            return False
+        if self.action is not None and self.action != getattr(record, "action", None):
+            return False
         return self.within is None or _is_within(record.address, self.within)
 
 
@@ -157,15 +154,17 @@ def _records(directory: Path, wanted: _Wanted) -> Iterator[tuple[bytes, Record |
 
 
 def _is_within(text: str, within: list[Network]) -> bool:
-    address = addresses.parse(text)
-    return any(
-        network.version == address.version
-        and (network.value ^ address.value) >> (BITS[address.version] - network.prefix) == 0
-        for network in within
-    )
+    """Whether an address, or any of a network, is one of those asked for."""
+    try:
+        found = networks.parse(text)
+    except ValueError:  # the sender that throttling has blocked
+        return False
+    return any(holds(outer, each) or holds(each, outer) for each in found for outer in within)
 
 
 def _in_words(record: Record) -> str:
+    if isinstance(record, BlockRecord):
+        return options.plain(_block_in_words(record))
     who = f"{record.time} {record.session} {record.address} port {record.port}"
     if isinstance(record, SessionRecord):
         text = (
@@ -174,8 +173,19 @@ def _in_words(record: Record) -> str:
         )
     else:
         why = [check.detail for check in record.checks if check.detail]
+        if record.peer:
+            who += f" (hop {record.hop} behind {record.peer})"
         text = f"{who} {record.action}"
         text += f" by {record.function}" if record.function != "none" else ""
         text += f" ({'; '.join(why)})" if why else ""
     text += f" -> {record.reply}" if record.reply else ""
     return options.plain(text)
+
+
+def _block_in_words(record: BlockRecord) -> str:
+    change = record.change if record.change == "started" else f"stopped: {record.change}"
+    until = f" until {record.until}" if record.until else " for good"
+    shadow = " (shadow: nobody is blocked)" if record.shadow else ""
+    why = f" ({record.comment})" if record.comment else ""
+    what = f"block of {record.address} by {record.function} {change}{until}"
+    return f"{record.time} {what}{why}{shadow}"

@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from sender_filter.cli import options
-from sender_filter.io.messages import ListStatus, Request, Status, UpstreamStatus
+from sender_filter.io.messages import ListStatus, Request, Status, UpstreamStatus, ZoneStatus
 
 _HEALTH = {None: "no client yet", True: "reachable", False: "away"}
 
@@ -44,7 +44,16 @@ def _rows(answer: Status) -> list[tuple[str, str]]:
         ("approved", _list(answer.approved)),
         ("loaded", loaded),
         ("records", records),
+        *((f"zone {zone.name} IPv{zone.version}", _zone(zone)) for zone in answer.zones),
+        ("run time", f"{answer.entries} blocks and approvals, {answer.profiles} profiles"),
+        ("state", answer.state_problem or "kept"),
+        *(("not seen", f"{count} sessions: {why}") for why, count in answer.unseen.items()),
     ]
+
+
+def _zone(zone: ZoneStatus) -> str:
+    why = f" ({zone.reason})" if zone.reason else ""
+    return f"{zone.state}{why}, {zone.asked} asked, {zone.failed} failed"
 
 
 def _upstream(upstream: UpstreamStatus) -> str:

@@ -1,7 +1,8 @@
-"""Who may pass: the checks in their order, and the decision with its reasons.
+"""Who may pass by what is known without asking anybody: the lists, then the blocks in force.
 
-The order is approved, blocked, pass. A function that comes later (reputation, profiler) is one
-more check in the chain; nothing else here has to change for it.
+The order of all functions is approved, blocked, IP Profiler, Email Reputation, Throttling
+(spec F1 to F5). Reputation has to be waited for, so it is the shell that goes on from here
+(``io.judge``); nobody who is refused here is ever looked up.
 """
 
 import time
@@ -13,8 +14,16 @@ from sender_filter.core.addresses import Address
 from sender_filter.core.lists import AddressList, Match
 from sender_filter.core.records import Action, Check, Function
 from sender_filter.core.replies import Reply
+from sender_filter.core.runtime_lists import Entry, RuntimeLists, Who
 
 Clock = Callable[[], int]
+
+FUNCTION_OF: dict[Who, Function] = {
+    "operator": "blocked",
+    "profiler": "profiler",
+    "throttling": "throttling",
+}
+"""Whose decision a block is that was made at run time."""
 
 
 class Decision(NamedTuple):
@@ -32,41 +41,76 @@ class Decision(NamedTuple):
     checks: tuple[Check, ...]
     reply: Reply | None = None
 
+    @property
+    def settled(self) -> bool:
+        """Whether no further function has a say."""
+        return self.function != "none"
+
 
 class Policy(NamedTuple):
-    """The lists in force. A change of a list makes a new policy; none is ever altered."""
+    """The lists in force. A change of a list makes a new policy; none is ever altered.
+
+    Attributes:
+        approved: Clients that are never refused.
+        blocked: Clients that are always refused.
+        known: Hosts of our own side (Known Hosts); None if that function is off.
+    """
 
     approved: AddressList
     blocked: AddressList
+    known: AddressList | None = None
 
-    def decide(self, address: Address, clock: Clock = time.perf_counter_ns) -> Decision:
-        """Judge a client at connect.
+    def is_known(self, address: Address) -> bool:
+        """Whether an address is a known host: not it, but who is behind it, is judged."""
+        return self.known is not None and self.known.find(address) is not None
+
+    def decide(
+        self,
+        address: Address,
+        runtime: RuntimeLists,
+        now: float,
+        clock: Clock = time.perf_counter_ns,
+    ) -> Decision:
+        """Judge an address by the lists.
 
         Args:
             address: The client's address.
+            runtime: Blocks and approvals made while the filter runs.
+            now: Seconds since the epoch.
             clock: Nanoseconds from any start, for the checks' latency.
         """
         text = str(address)
-        approved, match = _look_up("approved", self.approved, text, address, clock)
-        if match is not None:
+        start = clock()
+        match = self.approved.find(address)
+        allowed = None if match else runtime.approval(address, now)
+        approved = _check("approved", text, start, clock, match, allowed)
+        if match or allowed:
             return Decision("approved", "pass", (approved,))
-        blocked, match = _look_up("blocked", self.blocked, text, address, clock)
-        if match is None:
-            return Decision("none", "pass", (approved, blocked))
-        if match.temporary:
-            reply = replies.blocked_for_now(address)
-            return Decision("blocked", "temporary", (approved, blocked), reply)
-        reply = replies.blocked_for_good(address)
-        return Decision("blocked", "permanent", (approved, blocked), reply)
+        start = clock()
+        match = self.blocked.find(address)
+        block = None if match else runtime.block(address, now)
+        function: Function = FUNCTION_OF[block.who] if block else "blocked"
+        checks = (approved, _check(function, text, start, clock, match, block))
+        if not match and not block:
+            return Decision("none", "pass", checks)
+        if match.temporary if match else block is not None and not block.permanent:
+            return Decision(function, "temporary", checks, replies.blocked_for_now(address))
+        return Decision(function, "permanent", checks, replies.blocked_for_good(address))
 
 
-def _look_up(
-    function: Function, entries: AddressList, text: str, address: Address, clock: Clock
-) -> tuple[Check, Match | None]:
-    """Look an address up and note the question, the answer and the time it took."""
-    start = clock()
-    match = entries.find(address)
+def _check(
+    function: Function,
+    text: str,
+    start: int,
+    clock: Clock,
+    match: Match | None,
+    entry: Entry | None,
+) -> Check:
+    """Note the question, the answer and the time it took."""
     micros = (clock() - start) // 1000
-    if match is None:
-        return Check(function, text, "no_match", micros), None
-    return Check(function, text, "match", micros, str(match)), match
+    if match is not None:
+        return Check(function, text, "match", micros, str(match))
+    if entry is not None:
+        detail = f"{entry.network} ({entry.who}: {entry.comment or 'no comment'})"
+        return Check(function, text, "match", micros, detail)
+    return Check(function, text, "no_match", micros)

@@ -1,7 +1,9 @@
 """The records of what was decided and of how each session ended (F6).
 
-One JSON object a line. A connection leaves one ``decision``; one that was relayed leaves a
-``session`` as well when it ends, under the same session id.
+One JSON object a line. A connection leaves one ``decision``, and one more for each message that
+was judged by its headers; one that was relayed leaves a ``session`` as well when it ends, under
+the same session id. A block that the filter makes, or that is made at run time, leaves a ``block``
+when it starts and another one when it stops.
 """
 
 from datetime import UTC, datetime
@@ -9,14 +11,32 @@ from typing import Literal
 
 from msgspec import Struct
 
-Function = Literal["approved", "blocked", "limits", "upstream", "none"]
-"""Who decided: a list, the limit of sessions, Postfix being away, or nobody objected."""
+Function = Literal[
+    "approved",
+    "blocked",
+    "profiler",
+    "known_hosts",
+    "reputation",
+    "throttling",
+    "limits",
+    "upstream",
+    "none",
+]
+"""Who decided: a list, a function, the limit of sessions, Postfix being away, or nobody."""
 
 Action = Literal["pass", "permanent", "temporary"]
 """What was done: let pass, refused for good, refused for now."""
 
-Result = Literal["match", "no_match", "ok", "failed"]
-"""Of a list, whether it holds the address; of anything else, whether it worked."""
+Result = Literal["match", "no_match", "listed", "not_listed", "skipped", "ok", "failed"]
+"""Of a list or a function, whether it holds the address; of a zone of Email Reputation, whether it
+lists it; of anything else, whether it worked."""
+
+Found = Literal["peer", "received", "none"]
+"""How the address was found: it is the other end of the connection, or a Received header names it;
+``none``: all hosts on the way are known, so that nobody is judged."""
+
+Cache = Literal["hit", "miss", "stale"]
+"""Whether an answer was kept from before, and whether its time was over."""
 
 End = Literal[
     "client_closed",
@@ -26,8 +46,10 @@ End = Literal[
     "stalled",
     "drain_limit",
     "cut",
+    "refused",
 ]
-"""Who ended a relayed session first, and whether in order (``closed``) or not (``lost``)."""
+"""Who ended a relayed session first, and whether in order (``closed``) or not (``lost``);
+``refused``: the filter itself, by refusing a message."""
 
 
 class Check(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -39,6 +61,8 @@ class Check(Struct, frozen=True, omit_defaults=True, gc=False):
         result: What it said.
         micros: How long it took, in microseconds.
         detail: The entry that matched with its file and line, or why it failed.
+        cache: Of an answer that may be kept: whether it was.
+        shadow: Whether a match has no consequence, because the function only watches.
     """
 
     function: Function
@@ -46,32 +70,40 @@ class Check(Struct, frozen=True, omit_defaults=True, gc=False):
     result: Result
     micros: int
     detail: str | None = None
+    cache: Cache | None = None
+    shadow: bool = False
 
 
 class DecisionRecord(Struct, frozen=True, omit_defaults=True, tag_field="event", tag="decision"):
-    """What was decided about one connection.
+    """What was decided about one connection, or about one message of it.
 
     Attributes:
         time: When, RFC 3339 in UTC with milliseconds.
         session: Id of the connection, unique for this gateway.
-        address: The client's address.
+        address: The address that was judged.
         port: The client's port.
-        found: How the address was found; ``peer``: it is the other end of the connection.
+        found: How the address was found.
         function: The function that decided.
         action: What was done.
         checks: Each check, in order.
         reply: What a refused client was told.
+        peer: The other end of the connection, where that is not the address.
+        hop: Which Received header named the address, the topmost being 1.
+        doubt: Why the walk through the Received headers stopped where it did.
     """
 
     time: str
     session: str
     address: str
     port: int
-    found: Literal["peer"]
+    found: Found
     function: Function
     action: Action
     checks: tuple[Check, ...]
     reply: str | None = None
+    peer: str | None = None
+    hop: int = 0
+    doubt: str | None = None
 
 
 class SessionRecord(Struct, frozen=True, omit_defaults=True, tag_field="event", tag="session"):
@@ -87,6 +119,7 @@ class SessionRecord(Struct, frozen=True, omit_defaults=True, tag_field="event", 
         from_upstream: Bytes taken from Postfix.
         ended: What ended it.
         reply: What the filter said because Postfix went away before its greeting.
+        unseen: Why the filter did not see all of it: ``tls``, or what it could not follow.
     """
 
     time: str
@@ -98,9 +131,32 @@ class SessionRecord(Struct, frozen=True, omit_defaults=True, tag_field="event", 
     from_upstream: int
     ended: End
     reply: str | None = None
+    unseen: str | None = None
 
 
-Record = DecisionRecord | SessionRecord
+class BlockRecord(Struct, frozen=True, omit_defaults=True, tag_field="event", tag="block"):
+    """A block that was made at run time starts or stops.
+
+    Attributes:
+        time: When, RFC 3339 in UTC with milliseconds.
+        address: The network, in CIDR notation; a single address without its prefix length.
+        function: Who made it: ``profiler``, ``throttling``, or ``blocked`` for an operator.
+        change: What happened: ``started``, or why it stopped.
+        until: When it will be over; None: never.
+        comment: Why it was made; of a rule, its figures.
+        shadow: Whether nobody is blocked, because the function only watches.
+    """
+
+    time: str
+    address: str
+    function: Function
+    change: Literal["started", "over", "removed", "replaced", "displaced"]
+    until: str | None = None
+    comment: str = ""
+    shadow: bool = False
+
+
+Record = DecisionRecord | SessionRecord | BlockRecord
 
 
 def timestamp(seconds: float) -> str:

@@ -42,6 +42,11 @@ def blocked_for_now(address: Address) -> Reply:
     )
 
 
+def sender_blocked() -> Reply:
+    """To a message whose envelope sender has sent too many (RFC 3463 section 3.8)."""
+    return Reply(450, "4.7.1", "Too many messages from this sender, try again later")
+
+
 def too_many_sessions() -> Reply:
     """To a client for whom there is no room (4.3.2: not accepting messages now)."""
     return Reply(421, "4.3.2", "Too many connections, try again later")

@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import cast
 
@@ -14,12 +14,13 @@ from sender_filter.io.listeners import Acceptor
 from sender_filter.io.messages import Answer, Failure, Request
 
 _LONGEST_REQUEST = 4096
+_MOST_REQUESTS = 100
 _MODE = 0o660
 _MOST_CLIENTS = 16
 _PATIENCE_SECONDS = 1.5  # between two lives of a worker nobody answers
 _AWAY = (FileNotFoundError, ConnectionError)
 
-Handler = Callable[[Request], Answer]
+Handler = Callable[[Request], Awaitable[Answer]]
 
 
 class ControlSocket:
@@ -82,6 +83,8 @@ class _ControlClient(asyncio.Protocol):
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
         self._buffer = b""
+        self._lines: list[bytes] = []
+        self._task: asyncio.Task[None] | None = None
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -89,14 +92,22 @@ class _ControlClient(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         *lines, self._buffer = (self._buffer + data).split(b"\n")
-        for line in lines:
-            self._transport.write(msgspec.json.encode(self._answer(line)) + b"\n")
-        if len(self._buffer) > _LONGEST_REQUEST:
+        self._lines += lines
+        if len(self._buffer) > _LONGEST_REQUEST or len(self._lines) > _MOST_REQUESTS:
             self._transport.abort()
+        elif self._lines and self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._answer_all())
 
-    def _answer(self, line: bytes) -> Answer:
+    async def _answer_all(self) -> None:
+        """Answer in order: one question may have to be asked of the DNS."""
+        while self._lines:
+            answer = await self._answer(self._lines.pop(0))
+            self._transport.write(msgspec.json.encode(answer) + b"\n")
+        self._task = None
+
+    async def _answer(self, line: bytes) -> Answer:
         try:
-            return self._handler(msgspec.json.decode(line, type=Request))
+            return await self._handler(msgspec.json.decode(line, type=Request))
         except (ValueError, msgspec.MsgspecError) as error:
             return Failure(str(error))
 

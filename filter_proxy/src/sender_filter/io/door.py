@@ -1,20 +1,28 @@
 """Where each connection goes: to Postfix, or away with a reply. And the tally of it.
 
-The door asks the policy and carries out what it says; it has no opinion of its own but one: no
+The door asks the judge and carries out what it says; it has no opinion of its own but one: no
 more sessions than the limit.
 """
 
 import asyncio
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine
 
-from sender_filter.core import replies
+from sender_filter.core import addresses, replies
+from sender_filter.core.addresses import Address
 from sender_filter.core.policy import Decision
+from sender_filter.core.received.source import Source
 from sender_filter.core.records import Check, DecisionRecord, End, SessionRecord, timestamp
 from sender_filter.core.replies import Reply
+from sender_filter.core.smtp.transactions import Transaction
 from sender_filter.io import arrival
 from sender_filter.io.arrival import Arrival, Arrivals
+from sender_filter.io.judge import Judge
+from sender_filter.io.ledger import Ledger
+from sender_filter.io.messages import Request
+from sender_filter.io.observer import Interests, Observer, Verdict
 from sender_filter.io.record_writer import RecordWriter
 from sender_filter.io.refusing import RefusedClient, WaitingRoom
 from sender_filter.io.relay import Hooks, Session
@@ -30,18 +38,31 @@ class Door:
         sessions: Those relayed now.
         refused: Refused clients that are still connected.
         relayed_total: Sessions relayed since the start.
-        refused_total: Clients refused since the start.
+        refused_total: Clients and messages refused since the start.
+        unseen_total: Sessions whose rest could not be read along, by the reason.
     """
 
-    def __init__(self, settings: Settings, upstream: Upstream, records: RecordWriter) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        judge: Judge,
+        ledger: Ledger,
+        upstream: Upstream,
+        records: RecordWriter,
+        count: Callable[[Decision], None],
+    ) -> None:
         """Make a door that nobody has come through."""
         self.settings = settings
+        self.unseen_total: Counter[str] = Counter()
+        self._judge = judge
+        self._ledger = ledger
         self.sessions: set[Session] = set()
         self.refused = WaitingRoom(self._left)
         self.relayed_total = 0
         self.refused_total = 0
         self._upstream = upstream
         self._records = records
+        self._count = count
         self._arrivals = Arrivals()
         self._hooks = Hooks(self._ended)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -50,13 +71,32 @@ class Door:
     def admit(self, connection: socket.socket, peer: tuple[str, int]) -> None:
         """Decide about a connection that was just accepted."""
         who = self._arrivals.meet(peer)
-        decision = self._limit(self.settings.policy.decide(who.client.address))
+        decision = self._limit(self._judge.by_lists(who.client.address))
         if decision.reply is None:
             session = Session(who, arrival.endpoint(connection.getsockname()), self._hooks)
             self.sessions.add(session)
             self._spawn(self._relay(connection, session, decision))
         else:
             self._spawn(self._refuse(connection, who, decision, decision.reply))
+
+    def report(self, request: Request) -> None:
+        """The scan service has found a message to be bad: it counts against who sent it.
+
+        Raises:
+            ValueError: The report names no address, or no kind.
+        """
+        if request.kind is None:
+            msg = "a report says what was found"
+            raise ValueError(msg)
+        client = addresses.parse(request.address) if request.address else None
+        # Of a message that this process has not taken, the client is known, not the origin.
+        if client is not None and not self._may_be_profiled(client):
+            client = None
+        self._ledger.report(request.queue_id, request.kind, client)
+
+    def _may_be_profiled(self, address: Address) -> bool:
+        approved = self._judge.by_lists(address).function == "approved"
+        return not approved and not self.settings.policy.is_known(address)
 
     def hasten(self) -> None:
         """Take leave quickly of clients who stay after Postfix has closed."""
@@ -99,20 +139,64 @@ class Door:
     async def _relay(self, connection: socket.socket, session: Session, decision: Decision) -> None:
         if not await _attach(connection, session.client):
             session.client.connection_lost(None)
+        decision = await self._judge.of_client(decision, session.arrival.client.address)
+        if decision.reply is not None:
+            self._turn_away(session, decision, decision.reply)
+            return
         link, check = await self._upstream.connect(self.settings.config.upstream)
         decision = decision._replace(checks=(*decision.checks, check))
         if link is None:
-            self._turn_away(session, decision)
+            reply = replies.upstream_away()
+            away = Decision("upstream", "temporary", decision.checks, reply)
+            self._turn_away(session, away, reply)
             return
+        self._attend(session, decision)
         self.relayed_total += 1
         self._record(session.arrival, decision)
         if not await _attach(link, session.upstream):
             session.upstream.connection_lost(None)
 
-    def _turn_away(self, session: Session, decision: Decision) -> None:
-        """Postfix is away: the client of a session becomes a refused one."""
-        reply = replies.upstream_away()
-        self._record(session.arrival, Decision("upstream", "temporary", decision.checks, reply))
+    def _attend(self, session: Session, decision: Decision) -> None:
+        """Count a client who is served, and read along if anybody wants to know what it says."""
+        if decision.function == "approved":
+            return
+        peer = session.arrival.client.address
+        self._ledger.connected(peer)
+        known = self.settings.policy.is_known(peer)
+        if not (known or self._ledger.reads_along):
+            return
+
+        async def judge(section: bytes, sender: str) -> Verdict:
+            return await self._judge_message(session, section, sender)
+
+        def unseen(why: str) -> None:
+            session.unseen = why
+            self.unseen_total[why] += 1
+
+        def transaction(subject: Address | None, done: Transaction) -> None:
+            self._ledger.transaction(peer, subject, done)
+
+        judges = known or self._ledger.judges_senders
+        interests = Interests(transaction, judge if judges else None, unseen)
+        session.observer = Observer(None if known else peer, interests, session.carry)
+
+    async def _judge_message(self, session: Session, section: bytes, sender: str) -> Verdict:
+        """Judge a message of a session by its headers and its envelope sender."""
+        peer = session.arrival.client.address
+        origin, decision = Source(peer, "peer", 0), Decision("none", "pass", ())
+        if self.settings.policy.is_known(peer):
+            origin, decision = await self._judge.of_message(peer, section)
+        if decision.reply is None and (reply := self._ledger.sender_reply(sender)) is not None:
+            check = Check("throttling", sender, "match", 0)
+            checks = (*decision.checks, check)
+            decision = Decision("throttling", "temporary", checks, reply)
+        self._record(session.arrival, decision, origin)
+        profiled = origin.found != "none" and decision.function != "approved"
+        return Verdict(origin.address if profiled else None, decision.reply)
+
+    def _turn_away(self, session: Session, decision: Decision, reply: Reply) -> None:
+        """The client of a session becomes a refused one."""
+        self._record(session.arrival, decision)
         self.sessions.discard(session)
         transport = session.client.transport
         if transport is not None and not session.client.lost:
@@ -121,20 +205,26 @@ class Door:
             client.connection_made(transport)
             transport.resume_reading()
 
-    def _record(self, who: Arrival, decision: Decision) -> None:
+    def _record(self, who: Arrival, decision: Decision, origin: Source | None = None) -> None:
         if decision.reply is not None:
             self.refused_total += 1
+        self._count(decision)
+        peer = who.client.address
+        address, found, hop, doubt = origin or Source(peer, "peer", 0)
         self._records.put(
             DecisionRecord(
                 time=timestamp(time.time()),
                 session=who.session,
-                address=str(who.client.address),
+                address=str(address),
                 port=who.client.port,
-                found="peer",
+                found=found,
                 function=decision.function,
                 action=decision.action,
                 checks=decision.checks,
                 reply=None if decision.reply is None else str(decision.reply),
+                peer=None if address == peer else str(peer),
+                hop=hop,
+                doubt=doubt,
             )
         )
 
@@ -152,6 +242,7 @@ class Door:
                 from_upstream=session.upstream.received,
                 ended=session.end or "cut",
                 reply=None if session.reply is None else str(session.reply),
+                unseen=session.unseen,
             )
         )
         self._left()

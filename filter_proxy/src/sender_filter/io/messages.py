@@ -1,8 +1,8 @@
 """What is said on the control socket: one JSON object a line, one answer to each."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from sender_filter.core.policy import Decision
 from sender_filter.core.records import Action, Check, Function
@@ -10,21 +10,116 @@ from sender_filter.settings.stamps import Stamp
 
 
 class Request(Struct, frozen=True, forbid_unknown_fields=True):
-    """A question to the running filter.
+    """A question or an order to the running filter.
 
     Attributes:
-        command: ``status``, or ``check`` for what would be decided about an address.
-        address: The address for ``check``.
+        command: ``status``; ``check``: what would be decided about an address; ``block``,
+            ``approve`` and ``release``: an operator's word about a network; ``entries``: those
+            words, and what the functions have blocked; ``profile``: who is suspicious;
+            ``report``: what the scan service has found.
+        address: The address for ``check``, the network for an order, the client of a report.
+        seconds: For how long; None: for good.
+        comment: Why.
+        kind: What a report says.
+        queue_id: Which message it is about.
     """
 
-    command: Literal["status", "check"]
+    command: Literal[
+        "status", "check", "block", "approve", "release", "entries", "profile", "report"
+    ]
     address: str = ""
+    seconds: Annotated[float, Meta(gt=0, le=10 * 365 * 86_400)] | None = None
+    comment: Annotated[str, Meta(max_length=500)] = ""
+    kind: Literal["spam", "virus"] | None = None
+    queue_id: Annotated[str, Meta(max_length=64)] = ""
 
 
 class Failure(Struct, frozen=True, tag_field="answer", tag="error"):
     """The question could not be answered."""
 
     error: str
+
+
+class Done(Struct, frozen=True, tag_field="answer", tag="done"):
+    """An order was carried out.
+
+    Attributes:
+        text: What was done.
+    """
+
+    text: str
+
+
+class RuntimeEntry(Struct, frozen=True):
+    """A block or an approval that was made while the filter runs.
+
+    Attributes:
+        network: The addresses.
+        kind: ``block`` or ``approval``.
+        who: Who made it.
+        since: Since when.
+        until: Until when; None: for good.
+        comment: Why; of a rule, its figures.
+    """
+
+    network: str
+    kind: str
+    who: str
+    since: str
+    until: str | None
+    comment: str
+
+
+class Entries(Struct, frozen=True, tag_field="answer", tag="entries"):
+    """All blocks and approvals that were made while the filter runs."""
+
+    entries: list[RuntimeEntry]
+
+
+class ProfileRow(Struct, frozen=True):
+    """An address that is above the rate of a rule of the IP Profiler.
+
+    Attributes:
+        address: The address or, with IPv6, its network.
+        rule: The rule.
+        bad: Bad messages in its period.
+        total: All messages.
+        percent: The share of the bad ones.
+        violated: Whether the rule is violated; if not, the address is merely suspicious.
+    """
+
+    address: str
+    rule: str
+    bad: int
+    total: int
+    percent: float
+    violated: bool
+
+
+class Profiles(Struct, frozen=True, tag_field="answer", tag="profile"):
+    """The addresses that are above the rate of a rule."""
+
+    rows: list[ProfileRow]
+
+
+class ZoneStatus(Struct, frozen=True):
+    """One block list in the DNS, for one IP version.
+
+    Attributes:
+        name: Its name.
+        version: 4 or 6.
+        state: ``trusted``, or why it is not asked: ``untested``, ``distrusted``, ``silent``.
+        reason: What was wrong in its last test.
+        asked: Questions since the start.
+        failed: Those without an answer of use.
+    """
+
+    name: str
+    version: int
+    state: str
+    reason: str | None
+    asked: int
+    failed: int
 
 
 class ListStatus(Struct, frozen=True):
@@ -67,6 +162,11 @@ class Status(Struct, frozen=True, tag_field="answer", tag="status"):
         reload_error: Why the last reload was refused; None if it was taken.
         records_dropped: Records lost since the start.
         records_error: Why records are being lost now.
+        zones: The block lists in the DNS.
+        entries: Blocks and approvals that were made at run time, removals included.
+        profiles: Addresses that the IP Profiler remembers.
+        state_problem: Why blocks and counters are not being kept now.
+        unseen: Sessions whose rest could not be read along, by the reason.
     """
 
     version: str
@@ -89,6 +189,11 @@ class Status(Struct, frozen=True, tag_field="answer", tag="status"):
     reload_error: str | None
     records_dropped: int
     records_error: str | None
+    zones: list[ZoneStatus]
+    entries: int
+    profiles: int
+    state_problem: str | None
+    unseen: dict[str, int]
 
 
 class Explanation(Struct, frozen=True, tag_field="answer", tag="check"):
@@ -109,7 +214,7 @@ class Explanation(Struct, frozen=True, tag_field="answer", tag="check"):
     reply: str | None
 
 
-Answer = Status | Explanation | Failure
+Answer = Status | Explanation | Done | Entries | Profiles | Failure
 
 
 def explain(address: str, decision: Decision) -> Explanation:

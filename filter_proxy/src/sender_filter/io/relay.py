@@ -1,7 +1,8 @@
 """One client's session with Postfix: bytes there, bytes back, none altered.
 
-The only bytes of our own are the PROXY header, before everything else, and a 421 if Postfix
-goes away before it has greeted. After its greeting the client hears nobody but Postfix.
+The only bytes of our own are the PROXY header, before everything else, a 421 if Postfix goes
+away before it has greeted, and what an observer says who refuses a message. Where nobody wants to
+know what is said, there is no observer, and bytes are not looked at.
 """
 
 import asyncio
@@ -11,8 +12,10 @@ from typing import cast
 from sender_filter.core import proxy_protocol, replies
 from sender_filter.core.records import End
 from sender_filter.core.replies import Reply
+from sender_filter.core.smtp.events import CloseClient, CloseServer, ToClient, ToServer
 from sender_filter.io.arrival import Arrival
 from sender_filter.io.deadlines import Deadlines
+from sender_filter.io.observer import Carry, Observer
 from sender_filter.settings.endpoints import Endpoint
 
 BUFFER_BYTES = 128 * 1024
@@ -35,7 +38,7 @@ class Side(asyncio.Protocol):
     a session holds a bounded number of bytes however slow one end is.
     """
 
-    __slots__ = ("early", "eof", "lost", "other", "received", "session", "transport")
+    __slots__ = ("early", "eof", "full", "lost", "other", "received", "session", "transport")
 
     def __init__(self, session: "Session") -> None:
         """Make a side that is not connected yet."""
@@ -45,6 +48,7 @@ class Side(asyncio.Protocol):
         self.early = b""
         self.received = 0
         self.eof = False
+        self.full = False
         self.lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -58,7 +62,7 @@ class Side(asyncio.Protocol):
         """Pass bytes on; hold those of a client that talks before Postfix is there."""
         self.received += len(data)
         if self.other.transport is not None:
-            self.other.send(data)
+            self.session.pass_on(self, data)
         elif self.transport is not None:
             self.early += data
             self.transport.pause_reading()
@@ -71,15 +75,16 @@ class Side(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """This side takes no more: stop reading from the other one."""
+        self.full = True
         if self.other.transport is not None:
             self.other.transport.pause_reading()
         self.session.hooks.stalls.start(self)
 
     def resume_writing(self) -> None:
         """This side takes bytes again."""
+        self.full = False
         self.session.hooks.stalls.stop(self)
-        if self.other.transport is not None and not self.other.eof:
-            self.other.transport.resume_reading()
+        self.session.read_on(self.other)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """The connection is gone, in order or not."""
@@ -114,6 +119,7 @@ class Hooks:
     def __init__(self, ended: Callable[["Session"], None]) -> None:
         """``ended`` is called once for each session, when both its connections are gone."""
         self.ended = ended
+        self.refusals = Deadlines[Session](STALL_SECONDS, lambda session: session.cut("refused"))
         self.stalls = Deadlines[Side](STALL_SECONDS, lambda side: side.session.cut("stalled"))
         self.farewells = Deadlines[Session](FAREWELL_SECONDS, Session.end_farewell)
 
@@ -130,9 +136,14 @@ class Session:
         end: What ended it, once it has.
         over: Whether its end was reported.
         reply: What the filter itself told the client, if it had to.
+        observer: Who reads along, if anybody does.
+        unseen: Why it could not read all of it.
     """
 
-    __slots__ = ("_header", "arrival", "client", "end", "hooks", "over", "reply", "upstream")
+    __slots__ = (
+        "_fin_waits", "_header", "arrival", "client", "end", "hooks", "observer", "over", "reply",
+        "unseen", "upstream",
+    )  # fmt: skip
 
     def __init__(self, arrival: Arrival, local: Endpoint, hooks: Hooks) -> None:
         """Make a session for a client that has arrived at our address ``local``."""
@@ -142,6 +153,9 @@ class Session:
         self.end: End | None = None
         self.over = False
         self.reply: Reply | None = None
+        self.observer: Observer | None = None
+        self.unseen: str | None = None
+        self._fin_waits = False
         self.client, self.upstream = Side(self), Side(self)
         self.client.other, self.upstream.other = self.upstream, self.client
 
@@ -157,12 +171,56 @@ class Session:
         self.upstream.send(self._header)
         client = self.client
         if client.early:
-            self.upstream.send(client.early)
-            client.early = b""
+            early, client.early = client.early, b""
+            self.pass_on(client, early)
         if client.eof:
+            self._finish_upstream()
+        else:
+            self.read_on(client)
+
+    def pass_on(self, side: Side, data: bytes) -> None:
+        """Bytes of one side are for the other one, unless an observer has it otherwise."""
+        if self.observer is None:
+            side.other.send(data)
+        elif side is self.client:
+            self.carry(self.observer.from_client(data))
+        else:
+            self.carry(self.observer.from_server(data))
+
+    def carry(self, orders: list[Carry]) -> None:
+        """Do what an observer says, then see who may go on sending."""
+        for order in orders:
+            match order:
+                case ToServer():
+                    self.upstream.send(order.data)
+                case ToClient():
+                    self.client.send(order.data)
+                case CloseServer():
+                    self._set_end("refused")
+                    self.upstream.abort()
+                    self.hooks.refusals.start(self)
+                case CloseClient():
+                    self.hooks.refusals.stop(self)
+                    self.client.finish()
+                    self.hooks.farewells.start(self)
+        if self._fin_waits:
+            self._finish_upstream()
+        self.read_on(self.client)
+
+    def read_on(self, side: Side) -> None:
+        """Read from a side, unless an observer has enough of the client for now."""
+        if side.transport is None or side.transport.is_closing() or side.eof:
+            return
+        if side is self.client and self.observer and not self.observer.wants_client_data:
+            side.transport.pause_reading()
+        elif not side.other.full:
+            side.transport.resume_reading()
+
+    def _finish_upstream(self) -> None:
+        """Send the client's FIN on, after what it has sent before."""
+        self._fin_waits = self.observer is not None and self.observer.judging
+        if not self._fin_waits:
             self.upstream.finish()
-        elif client.transport is not None:
-            client.transport.resume_reading()
 
     def side_closed(self, side: Side) -> None:
         """One side has sent all it will ever send."""
@@ -170,10 +228,11 @@ class Session:
             self._set_end("upstream_closed")
             self._apologise()
             self.hooks.farewells.start(self)
+            side.other.finish()
         else:
             self._set_end("client_closed")
-        side.other.finish()
-        if side.other.eof:
+            self._finish_upstream()
+        if side.other.eof or self.end == "refused":
             self.client.close()
             self.upstream.close()
 
@@ -181,13 +240,15 @@ class Session:
         """One connection is gone; the other one follows."""
         if side is self.upstream:
             self._set_end("upstream_lost")
-            self._apologise()
-            self.client.close()
+            if self.end != "refused":
+                self._apologise()
+                self.client.close()
         else:
             self._set_end("client_lost")
             self.upstream.abort()
         if side.other.lost or side.other.transport is None:
             self.hooks.farewells.stop(self)
+            self.hooks.refusals.stop(self)
             self._over()
 
     def cut(self, why: End) -> None:
@@ -208,6 +269,8 @@ class Session:
         """Report the end, once: a client may have left while Postfix was being connected."""
         if not self.over:
             self.over = True
+            if self.observer is not None:
+                self.observer.close()
             self.hooks.ended(self)
 
     def _set_end(self, end: End) -> None:

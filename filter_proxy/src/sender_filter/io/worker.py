@@ -18,26 +18,34 @@ from sender_filter import RELEASE, __version__
 from sender_filter.core import addresses
 from sender_filter.core.lists import AddressList
 from sender_filter.core.records import timestamp
+from sender_filter.core.reputation.source import ZoneHealth
 from sender_filter.io import last_resort, signals
 from sender_filter.io.channel import Alive, Ready, Reloading, Stopping
 from sender_filter.io.control import ControlSocket
 from sender_filter.io.door import Door
 from sender_filter.io.journal import log
+from sender_filter.io.judge import Judge
+from sender_filter.io.ledger import Ledger
 from sender_filter.io.listeners import Acceptor
 from sender_filter.io.messages import (
     Answer,
+    Done,
     Explanation,
     ListStatus,
     Request,
     Status,
     UpstreamStatus,
+    ZoneStatus,
     explain,
 )
+from sender_filter.io.metrics import Metrics, MetricsServer
+from sender_filter.io.operator import Operator
 from sender_filter.io.record_writer import RecordWriter
 from sender_filter.io.supervisor import Assignment
 from sender_filter.io.upstream import Upstream
 from sender_filter.settings import loading
 from sender_filter.settings.reading import ConfigError
+from sender_filter.settings.schema import Config
 
 _PULSE_SECONDS = 2.0
 _STUCK_SECONDS = 60.0  # a loop that stands still for so long ends, also with no supervisor left
@@ -66,7 +74,14 @@ class Worker:
         self._cuts = asyncio.Event()
         self._upstream = Upstream()
         self._records = RecordWriter(settings.config.log)
-        self._door = Door(settings, self._upstream, self._records)
+        self._ledger = Ledger(settings.config, self._records.put)
+        self._judge = Judge(settings, self._ledger.keeper.lists)
+        self._metrics = Metrics(self._status)
+        self._metrics_server = MetricsServer(settings.config.metrics.address, self._metrics.text)
+        self._door = Door(
+            settings, self._judge, self._ledger, self._upstream, self._records, self._metrics.count
+        )
+        self._operator = Operator(self._ledger.keeper)
         self._control = ControlSocket(Path(settings.config.control.socket), self._answer)
         self._listening = [_name(listener) for listener in assignment.sockets]
         self._acceptors = [Acceptor(one, self._door.admit) for one in assignment.sockets]
@@ -81,6 +96,8 @@ class Worker:
         # leaves as well, so this is no second signal.
         self._reporter.on_parting(self._stops.set)
         background = [loop.create_task(self._pulse()), loop.create_task(self._reload_on_request())]
+        await self._ledger.start()
+        self._metrics_server.start()
         self._reporter.tell(Ready())
         log.info("%s serves %s", __version__, ", ".join(self._listening))
         await self._stops.wait()
@@ -89,6 +106,8 @@ class Worker:
             task.cancel()
         if not self._shared:
             self._control.close(remove=True)
+        await self._judge.close()
+        await self._ledger.close()
         await self._records.close()
 
     def _stop_or_cut(self) -> None:
@@ -106,6 +125,7 @@ class Worker:
         if self._shared:
             # From here on the path is the next worker's, to answer on and to take away.
             self._control.close(remove=False)
+        self._metrics_server.close()
         for acceptor in self._acceptors:
             acceptor.close(empty_queue=not self._shared)
         self._door.hasten()
@@ -145,9 +165,11 @@ class Worker:
         else:
             self._reload_error = None
             self._door.settings = new
+            self._judge.change(new)
+            self._ledger.change(new.config)
             self._records.change(new.config.log)
-            if (new.config.listen, new.config.control) != (old.config.listen, old.config.control):
-                log.warning("listen and control change only with a restart")
+            if _fixed(new.config) != _fixed(old.config):
+                log.warning("listen, control, state and metrics change only with a restart")
             log.info("reloaded in %.3f s: %s", new.load_seconds, loading.summary(new))
         self._reporter.tell(Ready(reloaded=self._reload_error is None))
 
@@ -164,17 +186,27 @@ class Worker:
             )
             await asyncio.sleep(_PULSE_SECONDS)
 
-    def _answer(self, request: Request) -> Answer:
+    async def _answer(self, request: Request) -> Answer:
         """Answer the control socket.
 
         Raises:
             ValueError: The request names no address where it should.
         """
-        return self._status() if request.command == "status" else self._explain(request.address)
+        match request.command:
+            case "status":
+                return self._status()
+            case "check":
+                return await self._explain(request.address)
+            case "report":
+                self._door.report(request)
+                return Done("noted")
+            case _:
+                return self._operator.answer(request)
 
-    def _explain(self, text: str) -> Explanation:
+    async def _explain(self, text: str) -> Explanation:
         address = addresses.parse(text)
-        return explain(str(address), self._door.settings.policy.decide(address))
+        decision = await self._judge.of_client(self._judge.by_lists(address), address)
+        return explain(str(address), decision)
 
     def _status(self) -> Status:
         settings, upstream = self._door.settings, self._upstream
@@ -205,11 +237,32 @@ class Worker:
             reload_error=self._reload_error,
             records_dropped=self._records.dropped,
             records_error=self._records.problem,
+            zones=[_zone_status(each) for each in self._judge.health()],
+            entries=len(self._ledger.keeper.lists),
+            profiles=len(self._ledger.keeper.profiler),
+            state_problem=self._ledger.problem,
+            unseen=dict(self._door.unseen_total),
         )
 
 
 def _list_status(files: list[str], entries: AddressList) -> ListStatus:
     return ListStatus(files, entries.entries)
+
+
+def _zone_status(health: ZoneHealth) -> ZoneStatus:
+    return ZoneStatus(
+        name=health.zone,
+        version=health.version,
+        state=health.state,
+        reason=health.reason,
+        asked=health.asked,
+        failed=health.failed,
+    )
+
+
+def _fixed(config: Config) -> tuple[object, ...]:
+    """What does not change while a worker runs."""
+    return config.listen, config.control, config.state, config.metrics
 
 
 def _name(listener: socket.socket) -> str:

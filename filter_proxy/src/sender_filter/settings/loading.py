@@ -11,9 +11,10 @@ from pathlib import Path
 
 from sender_filter.core.lists import AddressList, ListError
 from sender_filter.core.policy import Policy
+from sender_filter.core.received import source
 from sender_filter.settings import reading, stamps
 from sender_filter.settings.reading import ConfigError
-from sender_filter.settings.schema import Config
+from sender_filter.settings.schema import Config, KnownHosts
 from sender_filter.settings.stamps import Stamp
 
 
@@ -59,7 +60,7 @@ def load(path: Path) -> Settings:
     )
     blocked, blocked_files = _read_list(path, "lists.blocked", config.lists.blocked, flags=True)
     files = {str(path.absolute()): stamp, **approved_files, **blocked_files}
-    policy = Policy(approved=approved, blocked=blocked)
+    policy = Policy(approved, blocked, _known_hosts(path, config.known_hosts))
     return Settings(path, config, policy, files, loaded, time.perf_counter() - start)
 
 
@@ -67,6 +68,25 @@ def summary(settings: Settings) -> str:
     """What was loaded, in a few words."""
     blocked, approved = settings.policy.blocked.entries, settings.policy.approved.entries
     return f"{blocked} blocked and {approved} approved entries"
+
+
+def _known_hosts(config: Path, settings: KnownHosts) -> AddressList | None:
+    """The hosts of our own side; None if the function is off.
+
+    Raises:
+        ConfigError: An entry cannot be read.
+    """
+    if not settings.enabled:
+        return None
+    known = AddressList()
+    known.read("known by default", source.KNOWN_BY_DEFAULT, flags=False)
+    for key in ("networks", "cloud_prefilter_networks"):
+        try:
+            known.read(f"known_hosts.{key}", getattr(settings, key), flags=False)
+        except ListError as error:
+            msg = f"{config}: {error}"
+            raise ConfigError(msg) from None
+    return known
 
 
 def _read_list(

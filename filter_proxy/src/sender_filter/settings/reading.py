@@ -84,6 +84,10 @@ def _check_values(path: Path, config: Config) -> None:
     for address in config.listen.addresses:
         _check(path, "listen.addresses", endpoints.parse, address)
     _check(path, "upstream.address", endpoints.parse, config.upstream.address)
+    if config.metrics.address:
+        _check(path, "metrics.address", endpoints.parse, config.metrics.address)
+    for server in config.reputation.servers:
+        _check(path, "reputation.servers", endpoints.parse, server)
     _check(path, "control.socket", _absolute, config.control.socket)
     _check(path, "log.directory", _absolute, config.log.directory)
     for file in config.lists.blocked:

@@ -3,12 +3,19 @@
 A section or key that is not here is refused: a misspelt limit must not be a missing limit.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from sender_filter.core.profiler.rules import Rules
+from sender_filter.core.reputation.settings import Reputation
+from sender_filter.core.throttling import AddressRule, SenderRule
+
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
 Files = Annotated[list[str], Meta(max_length=256)]
+Networks = Annotated[list[str], Meta(max_length=10_000)]
+Mode = Literal["off", "shadow", "on"]
+"""What a function does: nothing, or record what it would do, or do it."""
 
 
 class Listen(Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,11 +35,12 @@ class Upstream(Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         address: ``address:port`` of the service.
-        connect_seconds: How long a connection to it may take.
+        connect_seconds: How long a connection to it may take. Where nobody listens that is known at
+            once; only a Postfix with more clients than it can serve lets them wait.
     """
 
     address: str = "127.0.0.1:2500"
-    connect_seconds: Seconds = 5.0
+    connect_seconds: Seconds = 60.0
 
 
 class Lists(Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,6 +56,61 @@ class Lists(Struct, frozen=True, forbid_unknown_fields=True):
 
     blocked: Files = field(default_factory=lambda: ["/etc/sender-filter/blocked.list"])
     approved: Files = field(default_factory=lambda: ["/etc/sender-filter/approved.list"])
+
+
+class KnownHosts(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[known_hosts]``: hosts of our own side, in front of this one.
+
+    A client that is one of them is not judged; the Received headers of its messages are followed
+    to the first host that is none.
+
+    Attributes:
+        enabled: Whether the function is on. If not, every client is judged itself.
+        networks: Further hosts; localhost and all private ranges are known without being named.
+        cloud_prefilter_networks: Where a pre-filter in the cloud delivers from.
+    """
+
+    enabled: bool = False
+    networks: Networks = field(default_factory=list)
+    cloud_prefilter_networks: Networks = field(default_factory=list)
+
+
+class EmailReputation(Reputation, frozen=True, forbid_unknown_fields=True):
+    """``[reputation]``: DNS block lists, with all keys of ``core.reputation.settings``.
+
+    Attributes:
+        mode: ``on`` refuses, ``shadow`` only records whom it would refuse.
+    """
+
+    mode: Mode = "on"
+
+
+class Throttling(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[throttling]``: how often an address may connect, and who may send how much.
+
+    Attributes:
+        mode: ``on`` blocks for a while, ``shadow`` only records whom it would block.
+        address: Limits for each client address.
+        sender: A limit for each envelope sender.
+    """
+
+    mode: Mode = "off"
+    address: AddressRule = field(default_factory=AddressRule)
+    sender: SenderRule = field(default_factory=SenderRule)
+
+
+class State(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[state]``: where blocks and counters outlive the process.
+
+    Attributes:
+        file: An SQLite database; it and its folder belong to the filter.
+        url: A Redis or Valkey server in place of the file, which gateways then share:
+            ``redis://``, ``rediss://`` (TLS) or ``unix://``, with the password in it; or
+            ``credential:NAME``: it stands in a credential of the unit (systemd.exec(5)).
+    """
+
+    file: str = "/var/lib/sender-filter/state.sqlite"
+    url: str = ""
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,6 +137,16 @@ class Log(Struct, frozen=True, forbid_unknown_fields=True):
     days: Annotated[int, Meta(ge=1, le=3650)] = 14
 
 
+class Metrics(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[metrics]``: figures for Prometheus.
+
+    Attributes:
+        address: ``address:port`` where they are to be had by HTTP; empty: nowhere.
+    """
+
+    address: str = ""
+
+
 class Control(Struct, frozen=True, forbid_unknown_fields=True):
     """``[control]``: how ``senderfilter status`` and ``check`` reach the running filter.
 
@@ -90,6 +163,12 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     listen: Listen = field(default_factory=Listen)
     upstream: Upstream = field(default_factory=Upstream)
     lists: Lists = field(default_factory=Lists)
+    known_hosts: KnownHosts = field(default_factory=KnownHosts)
+    profiler: Rules = field(default_factory=Rules)
+    reputation: EmailReputation = field(default_factory=EmailReputation)
+    throttling: Throttling = field(default_factory=Throttling)
+    state: State = field(default_factory=State)
     limits: Limits = field(default_factory=Limits)
     log: Log = field(default_factory=Log)
     control: Control = field(default_factory=Control)
+    metrics: Metrics = field(default_factory=Metrics)

@@ -1,0 +1,28 @@
+"""``senderfilter profile``."""
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from sender_filter.cli import options
+from sender_filter.cli.tables import show
+from sender_filter.io.messages import ProfileRow, Profiles, Request
+
+
+@click.command()
+@click.argument("address", metavar="[IP]", default="")
+@options.config_option("The configuration that the filter runs with.")
+@options.as_json
+def profile(address: str, path: Path | None, *, json: bool) -> None:
+    """Show who is above the rate of a rule of the IP Profiler, or what it knows about IP."""
+    answer = options.ask(path, Request("profile", address))
+    if json:
+        click.echo(msgspec.json.encode(answer).decode())
+    elif isinstance(answer, Profiles):
+        show(("address", "rule", "bad", "of", "share", ""), map(_row, answer.rows))
+
+
+def _row(row: ProfileRow) -> tuple[str, ...]:
+    state = "violated" if row.violated else "suspicious"
+    return row.address, row.rule, str(row.bad), str(row.total), f"{row.percent} %", state

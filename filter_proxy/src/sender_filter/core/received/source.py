@@ -1,0 +1,71 @@
+"""Known Hosts: the nearest upstream MTA that is not a known host.
+
+A mail that comes through the site's own relays, or through a cloud filter, has their address as
+its peer. Each MTA on the way writes its Received field on top of the others (RFC 5321 section
+4.4), so the fields are walked from the top: a field is believed only if the host that wrote it
+is known. Behind the first unknown host everything may be invented, and nothing is read.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
+
+from sender_filter.core.addresses import Address
+from sender_filter.core.received import forms
+
+KNOWN_BY_DEFAULT = (
+    "127.0.0.0/8",  # loopback, RFC 1122 section 3.2.1.3
+    "10.0.0.0/8",  # private, RFC 1918
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "169.254.0.0/16",  # link-local, RFC 3927
+    "100.64.0.0/10",  # shared between a provider and its customers, RFC 6598
+    "::1",  # loopback, RFC 4291 section 2.5.3
+    "fe80::/10",  # link-local, RFC 4291 section 2.5.6
+    "fc00::/7",  # unique local, RFC 4193
+)
+"""Localhost and all private ranges, for ``networks.parse``."""
+
+
+class Source(NamedTuple):
+    """Whom to judge for a mail.
+
+    Attributes:
+        address: The last host that is believed in.
+        found: ``peer``: it is the peer itself. ``received``: it was found in a Received field.
+            ``none``: it is a known host, so there is nobody to judge.
+        hop: How many hops it is upstream of the peer.
+        doubt: Why the walk ended before an unknown host was found; None if it did not, or if
+            the mail came from a known host in the first place.
+    """
+
+    address: Address
+    found: Literal["peer", "received", "none"]
+    hop: int
+    doubt: str | None = None
+
+
+def find(peer: Address, received: Sequence[bytes], is_known: Callable[[Address], bool]) -> Source:
+    """Walk upstream from the peer to the first host that is not known.
+
+    Args:
+        peer: The client that is connected.
+        received: The Received fields of its mail, top-most first, as ``fields.received`` gives
+            them; the first was written by the peer.
+        is_known: Whether an address is that of a known host.
+
+    Returns:
+        The source.
+    """
+    if not is_known(peer):
+        return Source(peer, "peer", 0)
+    address, hop = peer, 0
+    for field in received:
+        seen = forms.handed_over_by(field)
+        if seen.kind == "inside":
+            continue
+        if seen.address is None:
+            return Source(address, "none", hop, seen.reason if seen.kind == "doubt" else None)
+        address, hop = seen.address, hop + 1
+        if not is_known(address):
+            return Source(address, "received", hop)
+    return Source(address, "none", hop)

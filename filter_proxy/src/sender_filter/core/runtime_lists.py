@@ -1,0 +1,255 @@
+"""Blocks and approvals that are made while the filter runs, by an operator or by a rule.
+
+For each network and each maker (operator, profiler, throttling) there is one entry, and of two
+versions of it the later one counts. So it does not matter in which order gateways that were apart
+learn of each other's entries. A removal is an entry too, kept for a month: without it a gateway
+that was away would bring the block back. Clocks must agree to within a second or so (NTP).
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from sender_filter.core.addresses import BITS, Address
+from sender_filter.core.networks import Network
+from sender_filter.core.subject import holds
+
+Who = Literal["operator", "profiler", "throttling"]
+Kind = Literal["block", "approval", "removal"]
+
+MOST_ENTRIES = 100_000
+REMOVAL_SECONDS = 30 * 86_400.0
+FOR_EVER = float("inf")
+
+
+class FullError(ValueError):
+    """There is no room for another entry of an operator's."""
+
+
+class Entry(NamedTuple):
+    """One entry.
+
+    Attributes:
+        network: The addresses it is about.
+        who: Who made it.
+        since: When, seconds since the epoch.
+        kind: What it says.
+        until: When it is over; infinity: never.
+        comment: Why, for people; of a rule's block, its name and figures.
+    """
+
+    network: Network
+    who: Who
+    since: float
+    kind: Kind
+    until: float = FOR_EVER
+    comment: str = ""
+
+    @property
+    def permanent(self) -> bool:
+        """Whether the entry has no end: a client blocked by it gets 554 and not 421."""
+        return self.until == FOR_EVER
+
+
+class BlockStarted(NamedTuple):
+    """A network is blocked from now on; to be recorded."""
+
+    entry: Entry
+
+
+class BlockStopped(NamedTuple):
+    """A network is no longer blocked by this entry; to be recorded."""
+
+    entry: Entry
+    at: float
+    why: Literal["over", "removed", "replaced", "displaced"]
+
+
+Event = BlockStarted | BlockStopped
+
+
+class RuntimeLists:
+    """The entries in force. Approvals are to be asked for before blocks."""
+
+    def __init__(self, most: int = MOST_ENTRIES) -> None:
+        """Start with no entry, and never have more than ``most``."""
+        self._most = most
+        self._entries: dict[Network, dict[Who, Entry]] = {}
+        self._prefixes: dict[int, Counter[int]] = {4: Counter(), 6: Counter()}
+        self._search: dict[int, list[int]] = {4: [], 6: []}
+        self._ends = _Ends()
+        self._operators_ends = _Ends()
+        self._count = 0
+
+    def __len__(self) -> int:
+        """How many entries there are, removals included."""
+        return self._count
+
+    def __iter__(self) -> Iterator[Entry]:
+        """All entries, removals included."""
+        for slots in self._entries.values():
+            yield from slots.values()
+
+    def get(self, network: Network, who: Who) -> Entry | None:
+        """The entry of exactly this network and maker."""
+        return self._entries.get(network, {}).get(who)
+
+    def approval(self, address: Address, now: float) -> Entry | None:
+        """The narrowest approval in force."""
+        return self._narrowest(address, "approval", now)
+
+    def block(self, address: Address, now: float) -> Entry | None:
+        """The narrowest block in force."""
+        return self._narrowest(address, "block", now)
+
+    def cleared(self, subject: Network) -> float:
+        """Since when an operator has held a subject for innocent: what was before is void."""
+        return max(
+            (entry.since for entry in self._holding(subject) if entry.kind != "block"), default=0.0
+        )
+
+    def put(self, entry: Entry, now: float) -> list[Event] | None:
+        """Take an entry.
+
+        Returns:
+            Which blocks have started and stopped; None if the entry was not taken because it is
+            over, a later version of it is there, or no room could be made for a rule's block.
+
+        Raises:
+            FullError: There is no room for an operator's entry.
+        """
+        old = self.get(entry.network, entry.who)
+        if entry.until <= now or (old is not None and _version(old) >= _version(entry)):
+            return None
+        events: list[Event] = []
+        if old is None and self._count >= self._most:
+            displaced = self._ends.first(self)
+            if displaced is None:
+                if entry.who != "operator":
+                    return None
+                msg = "there is no room for another entry: remove some, or use the list files"
+                raise FullError(msg)
+            self._drop(displaced)
+            if displaced.kind == "block":
+                events.append(BlockStopped(displaced, now, "displaced"))
+        self._set(entry)
+        return [*events, *_change(old, entry, now)]
+
+    def removals(self, network: Network, now: float) -> list[Entry]:
+        """The entries that unblock a network; they are to be ``put``.
+
+        They take back whatever lies inside of the network, and what a rule has made about a network
+        around it: who unblocks one IPv6 address means the /64 that was blocked because of it.
+        """
+        keys: dict[tuple[Network, Who], None] = {(network, "operator"): None}
+        for entry in self:
+            inside = holds(network, entry.network)
+            around = entry.who != "operator" and holds(entry.network, network)
+            if entry.kind != "removal" and (inside or around):
+                keys[entry.network, entry.who] = None
+        return [
+            Entry(*key, self.next_version(*key, now), "removal", now + REMOVAL_SECONDS)
+            for key in keys
+        ]
+
+    def next_version(self, network: Network, who: Who, now: float) -> float:
+        """A time for ``since`` that is later than the present entry's.
+
+        It is now, unless the present entry was made by a gateway whose clock is ahead.
+        """
+        old = self.get(network, who)
+        return now if old is None else max(now, old.since + 0.001)
+
+    def expire(self, now: float) -> tuple[list[Entry], list[Event]]:
+        """Forget what is over.
+
+        Returns:
+            The entries that were forgotten, and which blocks have stopped.
+        """
+        over: list[Entry] = []
+        for ends in (self._ends, self._operators_ends):
+            while (entry := ends.first(self)) is not None and entry.until <= now:
+                self._drop(entry)
+                over.append(entry)
+        return over, [BlockStopped(e, e.until, "over") for e in over if e.kind == "block"]
+
+    def _narrowest(self, address: Address, kind: Kind, now: float) -> Entry | None:
+        for entry in self._holding(Network(*address, BITS[address.version])):
+            if entry.kind == kind and now < entry.until:
+                return entry
+        return None
+
+    def _holding(self, network: Network) -> Iterator[Entry]:
+        """The entries of this network and of those around it, narrowest first."""
+        for prefix in self._search[network.version]:
+            if prefix <= network.prefix:
+                host_bits = BITS[network.version] - prefix
+                value = network.value >> host_bits << host_bits
+                slots = self._entries.get(Network(network.version, value, prefix))
+                if slots is not None:
+                    yield from slots.values()
+
+    def _set(self, entry: Entry) -> None:
+        slots = self._entries.get(entry.network)
+        if slots is None:
+            slots = self._entries[entry.network] = {}
+            self._note_prefix(entry.network, 1)
+        self._count += entry.who not in slots
+        slots[entry.who] = entry
+        ends = self._operators_ends if entry.who == "operator" else self._ends
+        ends.add(entry, self)
+
+    def _drop(self, entry: Entry) -> None:
+        slots = self._entries[entry.network]
+        del slots[entry.who]
+        self._count -= 1
+        if not slots:
+            del self._entries[entry.network]
+            self._note_prefix(entry.network, -1)
+
+    def _note_prefix(self, network: Network, change: int) -> None:
+        """Keep the list of prefix lengths that occur, longest first."""
+        prefixes = self._prefixes[network.version]
+        prefixes[network.prefix] += change
+        if prefixes[network.prefix] == max(change, 0):  # the first one came or the last one went
+            self._search[network.version] = sorted((+prefixes).keys(), reverse=True)
+
+
+class _Ends:
+    """Entries in the order of their ends; replaced ones are passed over when they come up."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, Entry]] = []
+
+    def add(self, entry: Entry, lists: RuntimeLists) -> None:
+        heapq.heappush(self._heap, (entry.until, entry))
+        if len(self._heap) > 2 * len(lists) + 64:
+            self._heap = [end for end in self._heap if _is_there(end[1], lists)]
+            heapq.heapify(self._heap)
+
+    def first(self, lists: RuntimeLists) -> Entry | None:
+        """The entry that ends first."""
+        while self._heap and not _is_there(self._heap[0][1], lists):
+            heapq.heappop(self._heap)
+        return self._heap[0][1] if self._heap else None
+
+
+def _is_there(entry: Entry, lists: RuntimeLists) -> bool:
+    return lists.get(entry.network, entry.who) == entry
+
+
+def _version(entry: Entry) -> tuple[float, str, float, str]:
+    """What decides which of two versions is the later one; without a tie, on every gateway."""
+    return entry.since, entry.kind, entry.until, entry.comment
+
+
+def _change(old: Entry | None, new: Entry, now: float) -> Iterator[Event]:
+    """Which blocks start and stop because one entry takes the place of another."""
+    if old is not None and old.kind == "block":
+        if old.until <= now:
+            yield BlockStopped(old, old.until, "over")
+        else:
+            yield BlockStopped(old, now, "replaced" if new.kind == "block" else "removed")
+    if new.kind == "block":
+        yield BlockStarted(new)

@@ -1,0 +1,244 @@
+"""The client's side of a session: where commands and content begin and end.
+
+What the next bytes are can depend on a reply. Then reading stops at that point until the reply
+is there (``answered``). With headers to judge, what is not read is not passed on either, so
+nothing reaches Postfix under a reading that was a guess.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+from sender_filter.core.smtp import commands
+from sender_filter.core.smtp.commands import RESTARTING, UNCERTAIN, Command
+from sender_filter.core.smtp.content import EndOfData, HeaderEnd
+from sender_filter.core.smtp.events import (
+    CannotFollow,
+    Event,
+    HeadersComplete,
+    HeadersTooLong,
+    ToServer,
+)
+from sender_filter.core.smtp.lines import MOST_LINE, LineBuffer
+
+MOST_HEADER_BYTES = 64 * 1024
+MOST_HEADER_LINES = 1000
+
+WINDOW = 64 * 1024
+"""How many unread bytes may wait before the client should wait too."""
+
+MOST_UNREAD = 1024 * 1024
+"""How many may wait at all."""
+
+MOST_PENDING = 1000
+"""After so many commands without a reply reading stops until all are answered."""
+
+GO_AHEAD = 354
+MORE_SASL = 334
+
+
+class DoubtfulEnd(CannotFollow):
+    """Content goes on after a place where some versions of Postfix end it."""
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("end of data in doubt")
+
+
+class ClientStream:
+    """Reads what the client sends.
+
+    Attributes:
+        pending: The commands whose replies are to come, in order (RFC 2920).
+        chunking: Whether Postfix offered BDAT.
+        judging: Whether a header section waits for its judgement.
+        chunk: How many bytes of a BDAT chunk are to come; -1 if this is no chunk.
+        last: Whether that chunk ends its message.
+    """
+
+    __slots__ = (
+        "_begun", "_data", "_end", "_headers", "_judge", "_lines", "_looked", "_position", "_sent",
+        "_step", "chunk", "chunking", "emit", "judging", "last", "pending",
+    )  # fmt: skip
+
+    def __init__(self, *, judge_headers: bool) -> None:
+        """Begin before the greeting."""
+        self.pending: deque[Command] = deque((commands.CONNECT,))
+        self.emit: Callable[[Event], None]
+        self.chunking = False
+        self.judging = False
+        self.chunk = -1
+        self.last = False
+        self._judge = judge_headers
+        self._begun = False  # whether a BDAT was seen of the message
+        self._data = b""
+        self._position = 0
+        self._sent = 0
+        self._lines = LineBuffer()
+        self._end: EndOfData
+        self._headers: HeaderEnd
+        self._looked = 0  # how many of the unread bytes were looked at for a certain end
+        self._step: Callable[[], bool] = self._command
+
+    def feed(self, data: bytes) -> None:
+        """Read on."""
+        if self._position < len(self._data):
+            data = self.unread() + data
+        self._data = data
+        self._position = self._sent = 0
+        self.run()
+        if len(self._data) - self._position > MOST_UNREAD:
+            raise CannotFollow("too much sent ahead of a reply")
+
+    def unread(self) -> bytes:
+        """What was fed and not read."""
+        return self._data[self._position :]
+
+    def drop(self) -> None:
+        """Forget what was not read, as nothing will be read any more."""
+        self._data = b""
+
+    def crowded(self) -> bool:
+        """Whether so much waits that the client should too."""
+        return len(self._data) - self._position >= WINDOW
+
+    def run(self) -> None:
+        """Take as many steps as there are bytes for."""
+        try:
+            while self._position < len(self._data) and self._step():
+                pass
+        finally:
+            self._flush()
+
+    def answered(self, command: Command, code: int) -> None:
+        """A reply to a command: it says how to read on."""
+        if command.verb in UNCERTAIN:
+            if code == GO_AHEAD:
+                self._end = EndOfData()
+                self._step = self._begin_content(self._content)
+            elif code == MORE_SASL:
+                self._step = self._sasl_response
+            else:
+                self._step = self._command
+        elif not self.pending and self._step == self._wait:
+            self._step = self._command
+        if self._position < len(self._data):
+            self.run()
+
+    def content_answered(self) -> None:
+        """A reply to no command: Postfix has seen an end of data where it was doubtful."""
+        if self._step != self._doubt:
+            raise CannotFollow("reply nobody has asked for")
+        self._step = self._command
+
+    def passed(self) -> None:
+        """The headers were judged and may pass."""
+        self.judging = False
+        self._step = self._content if self.chunk < 0 else self._chunk
+        self.run()
+
+    def _flush(self) -> None:
+        """With headers to judge, pass on what was read; without, it went at once."""
+        if self._judge and self._sent < self._position:
+            self.emit(ToServer(self._data[self._sent : self._position]))
+            self._sent = self._position
+
+    def _wait(self) -> bool:
+        return False
+
+    def _command(self) -> bool:
+        if len(self.pending) >= MOST_PENDING:
+            self._step = self._wait
+            return False
+        line, self._position = self._lines.take(self._data, self._position)
+        if line is None:
+            return False
+        if len(line) >= MOST_LINE:
+            raise CannotFollow("command line too long")
+        command = commands.parse(line)
+        verb = command.verb
+        self.pending.append(command)
+        if verb in RESTARTING:
+            self._begun = False
+        if verb == "BDAT":
+            self._begin_chunk(command)
+        elif verb in UNCERTAIN:
+            self._step = self._wait
+        return True
+
+    def _sasl_response(self) -> bool:
+        """A line of SASL (RFC 4954 section 4): not looked at, and answered like a command."""
+        end = self._data.find(b"\n", self._position) + 1
+        self._position = end or len(self._data)
+        if end:
+            self.pending.append(commands.AUTH)
+            self._step = self._wait
+        return True
+
+    def _begin_content(self, unjudged: Callable[[], bool]) -> Callable[[], bool]:
+        """How to read content that has just begun."""
+        if not self._judge:
+            return unjudged
+        self._headers = HeaderEnd()
+        return self._header_section
+
+    def _begin_chunk(self, command: Command) -> None:
+        if self._judge and not self.chunking:
+            # Postfix might read the chunk as commands (before 3.4 it has no BDAT).
+            raise CannotFollow("BDAT was not offered")
+        if command.size:
+            self.chunk, self.last = command.size, command.last
+            self._step = self._chunk if self._begun else self._begin_content(self._chunk)
+            self._begun = True
+        if command.last:
+            self._begun = False
+
+    def _header_section(self) -> bool:
+        """Look for its end without reading a byte, so that nothing is passed on."""
+        content = self.unread() if self.chunk < 0 else self.unread()[: self.chunk]
+        length = self._headers.find(content)
+        held = content if length is None else content[:length]
+        if len(held) > MOST_HEADER_BYTES or held.count(b"\n") > MOST_HEADER_LINES:
+            self._flush()
+            self.emit(HeadersTooLong())
+            self._step = self._content if self.chunk < 0 else self._chunk
+            return True
+        if length is not None or len(content) == self.chunk:
+            self._flush()
+            self.emit(HeadersComplete(held, cut=length is None and not self.last))
+            self.judging = True
+            self._step = self._wait
+        return False
+
+    def _content(self) -> bool:
+        end = self._end.find(self._data, self._position)
+        if end is None:
+            self._position = len(self._data)
+            return False
+        self._position = end.position
+        if end.certain:
+            self.pending.append(commands.END_OF_DATA)
+            self._step = self._command
+        else:
+            self._looked = 0
+            self._step = self._doubt
+        return True
+
+    def _doubt(self) -> bool:
+        """Content, or commands, behind a doubtful end: keep it until the reply tells.
+
+        If the certain end comes first, the reply will not tell to which of them it belongs.
+        """
+        kept = len(self._data) - self._position
+        if kept > WINDOW or self._end.certain(self._data, self._position + self._looked):
+            raise DoubtfulEnd
+        self._looked = kept
+        return False
+
+    def _chunk(self) -> bool:
+        taken = min(self.chunk, len(self._data) - self._position)
+        self._position += taken
+        self.chunk -= taken
+        if not self.chunk:
+            self.chunk = -1
+            self._step = self._command
+        return True

@@ -1,0 +1,132 @@
+"""Asking the DNS, through c-ares (aiodns).
+
+c-ares tries one server after the other, asks again over TCP when an answer was cut off (RFC 7766
+section 5), and keeps answers in a cache of its own that has no bound and would hide for an hour
+what a list says now. So its channel is replaced every few seconds; what is to be kept is kept in
+``core.reputation.cache``.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import aiodns
+import pycares
+
+CHANNEL_SECONDS = 10.0
+_TRIES = 4
+_NOTHING = {aiodns.error.ARES_ENOTFOUND, aiodns.error.ARES_ENODATA}
+
+
+class DnsError(Exception):
+    """No answer of use; the message says why."""
+
+
+class Answer(NamedTuple):
+    """The A records of a name; none if it has none or does not exist.
+
+    Attributes:
+        addresses: The records' addresses as text.
+        ttl: Seconds for which they hold.
+    """
+
+    addresses: tuple[str, ...] = ()
+    ttl: int = 0
+
+
+class Resolver(Protocol):
+    """What the engine needs of the DNS. Every method may raise ``DnsError``."""
+
+    async def addresses(self, name: str) -> Answer:
+        """The A records of a name."""
+
+    async def text(self, name: str) -> bytes | None:
+        """The TXT records of a name, one after the other; None if it has none."""
+
+    async def negative_ttl(self, zone: str) -> int | None:
+        """How long "no such name" holds in a zone (RFC 2308 section 5); None if it does not say.
+
+        The SOA of a negative answer itself would do, but c-ares keeps that to itself.
+        """
+
+    async def close(self) -> None:
+        """Give up what is under way."""
+
+
+class CaresResolver:
+    """A resolver on c-ares. Make it inside the running loop."""
+
+    def __init__(self, servers: Sequence[str], seconds: float) -> None:
+        """Ask these servers (``address:port``; none: the system's), giving up in about so long."""
+        self._servers = tuple(servers)
+        # c-ares waits for each server in turn, then twice as long, and less where a server has
+        # been fast; so it may try more often than fits: the engine's deadline ends it.
+        self._timeout = seconds / (3 * max(1, len(self._servers)))
+        self._channel = self._make()
+        self._former: aiodns.DNSResolver | None = None
+        self._lifetime = max(CHANNEL_SECONDS, seconds)
+        self._replace_at = asyncio.get_running_loop().time() + self._lifetime
+
+    async def addresses(self, name: str) -> Answer:
+        """The A records of a name."""
+        records = await self._ask(name, "A")
+        found = tuple(r.data.addr for r in records if isinstance(r.data, pycares.ARecordData))
+        return Answer(found, min((r.ttl for r in records), default=0))
+
+    async def text(self, name: str) -> bytes | None:
+        """The TXT records of a name, one after the other; None if it has none."""
+        records = await self._ask(name, "TXT")
+        texts = [r.data.data for r in records if isinstance(r.data, pycares.TXTRecordData)]
+        return b" ".join(texts) if texts else None
+
+    async def negative_ttl(self, zone: str) -> int | None:
+        """How long "no such name" holds in a zone (RFC 2308 section 5); None if it does not say."""
+        for record in await self._ask(zone, "SOA"):
+            if isinstance(record.data, pycares.SOARecordData):
+                return min(record.ttl, record.data.minimum)
+        return None
+
+    async def close(self) -> None:
+        """Give up what is under way."""
+        for channel in (self._channel, self._former):
+            if channel is not None:
+                await channel.close()
+
+    async def _ask(self, name: str, kind: str) -> list[pycares.DNSRecord]:
+        """The records of an answer.
+
+        Raises:
+            DnsError: There was no answer of use.
+        """
+        await self._replace()
+        try:
+            return (await self._channel.query_dns(name, kind)).answer
+        except aiodns.error.DNSError as error:
+            if error.args[0] in _NOTHING:
+                return []
+            raise DnsError(_explained(error)) from error
+        except (RuntimeError, ValueError) as error:  # closed meanwhile; bytes no name can have
+            raise DnsError(str(error)) from error
+
+    async def _replace(self) -> None:
+        """Take a new channel if it is time; the former one has as long to finish its questions."""
+        now = asyncio.get_running_loop().time()
+        if now < self._replace_at:
+            return
+        self._replace_at = now + self._lifetime
+        oldest, self._former, self._channel = self._former, self._channel, self._make()
+        if oldest is not None:
+            await oldest.close()
+
+    def _make(self) -> aiodns.DNSResolver:
+        return aiodns.DNSResolver(
+            self._servers or None, timeout=self._timeout, tries=_TRIES, flags=pycares.ARES_FLAG_EDNS
+        )
+
+
+def _explained(error: aiodns.error.DNSError) -> str:
+    """What c-ares says, in a few words."""
+    with contextlib.suppress(IndexError):
+        return str(error.args[1])
+    return str(error)

@@ -1,0 +1,122 @@
+"""The functions in their order: what the lists leave open is asked of the others (spec F2 to F4).
+
+The judge holds what needs a connection of its own, the block lists in the DNS. Who is judged is
+not always who has connected: behind a known host it is the host that a message came from.
+"""
+
+import time
+from typing import NamedTuple
+
+from sender_filter.core.addresses import Address
+from sender_filter.core.policy import Decision
+from sender_filter.core.received import fields, source
+from sender_filter.core.received.source import Source
+from sender_filter.core.records import Check
+from sender_filter.core.reputation import verdict
+from sender_filter.core.reputation.source import ZoneHealth
+from sender_filter.core.reputation.verdict import ZoneResult
+from sender_filter.core.runtime_lists import RuntimeLists
+from sender_filter.io.dns import CaresResolver
+from sender_filter.io.reputation import Reputation
+from sender_filter.settings import schema
+from sender_filter.settings.loading import Settings
+
+
+class Judgement(NamedTuple):
+    """What becomes of a message, and whose doing it is.
+
+    Attributes:
+        origin: Where it comes from.
+        decision: What happens to it.
+    """
+
+    origin: Source
+    decision: Decision
+
+
+class Judge:
+    """Asks each function. Make it, and call everything, inside the running loop."""
+
+    def __init__(self, settings: Settings, runtime: RuntimeLists) -> None:
+        """Judge by these settings, and by the blocks that are made at run time."""
+        self._runtime = runtime
+        self._settings = settings
+        self._reputation: Reputation | None = None
+        self._begin()
+
+    def change(self, settings: Settings) -> None:
+        """Judge by other settings from now on."""
+        former, self._settings = self._settings.config.reputation, settings
+        now = settings.config.reputation
+        if self._reputation is None:
+            self._begin()
+        elif former != now:
+            same = (former.servers, former.deadline_seconds) == (now.servers, now.deadline_seconds)
+            self._reputation.change(now, None if same else _resolver(now))
+
+    async def close(self) -> None:
+        """Ask nobody any more."""
+        if self._reputation is not None:
+            await self._reputation.close()
+
+    def by_lists(self, address: Address) -> Decision:
+        """What can be said without waiting."""
+        return self._settings.policy.decide(address, self._runtime, time.time())
+
+    async def of_client(self, decision: Decision, address: Address) -> Decision:
+        """Judge a client at connect, on top of what the lists have said."""
+        if decision.settled:
+            return decision
+        if self._settings.policy.is_known(address):
+            why = "a known host: its messages are judged by their headers"
+            check = Check("known_hosts", str(address), "match", 0, why)
+            return decision._replace(checks=(*decision.checks, check))
+        return await self._by_reputation(decision, address)
+
+    async def of_message(self, peer: Address, section: bytes) -> Judgement:
+        """Judge a message of a known host by its header section."""
+        start = time.perf_counter_ns()
+        origin = source.find(peer, fields.received(section), self._settings.policy.is_known)
+        micros = (time.perf_counter_ns() - start) // 1000
+        if origin.found == "none":
+            why = origin.doubt or "every host on its way is known"
+            check = Check("known_hosts", str(peer), "match", micros, why)
+            return Judgement(origin, Decision("none", "pass", (check,)))
+        check = Check("known_hosts", str(origin.address), "no_match", micros, f"hop {origin.hop}")
+        decision = self.by_lists(origin.address)
+        decision = decision._replace(checks=(check, *decision.checks))
+        return Judgement(origin, await self._by_reputation(decision, origin.address))
+
+    def health(self) -> list[ZoneHealth]:
+        """How each block list is doing."""
+        return [] if self._reputation is None else self._reputation.health()
+
+    def _begin(self) -> None:
+        settings = self._settings.config.reputation
+        if settings.zones and settings.mode != "off":
+            self._reputation = Reputation(settings, _resolver(settings))
+            self._reputation.start()
+
+    async def _by_reputation(self, decision: Decision, address: Address) -> Decision:
+        settings = self._settings.config.reputation
+        if decision.settled or self._reputation is None or settings.mode == "off":
+            return decision
+        found = await self._reputation.judge(address)
+        shadow = settings.mode == "shadow" and found.action != "pass"
+        checks = (*decision.checks, *(_zone_check(each, shadow=shadow) for each in found.zones))
+        if shadow or found.action == "pass":
+            return decision._replace(checks=checks)
+        return Decision("reputation", found.action, checks, verdict.reply(settings, found, address))
+
+
+def _zone_check(zone: ZoneResult, *, shadow: bool) -> Check:
+    parts = (", ".join(zone.codes), zone.reason)
+    detail = ": ".join(part for part in parts if part) or None
+    asked = zone.result != "skipped"
+    cache = zone.cache if asked else None
+    shown = shadow and zone.result in ("listed", "failed")
+    return Check("reputation", zone.zone, zone.result, zone.micros, detail, cache, shown)
+
+
+def _resolver(settings: schema.EmailReputation) -> CaresResolver:
+    return CaresResolver(settings.servers, settings.deadline_seconds)

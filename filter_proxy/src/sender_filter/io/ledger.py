@@ -1,0 +1,215 @@
+"""What clients do is written down here, and a rule that is violated becomes a block (F1, F3)."""
+
+import asyncio
+import os
+import socket
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+from sender_filter.core import replies
+from sender_filter.core.addresses import Address
+from sender_filter.core.policy import FUNCTION_OF
+from sender_filter.core.profiler import Kind, Profiler, Seen
+from sender_filter.core.profiler.judgement import Finding
+from sender_filter.core.records import BlockRecord, timestamp
+from sender_filter.core.replies import Reply
+from sender_filter.core.runtime_lists import FOR_EVER, BlockStarted, Entry
+from sender_filter.core.smtp.transactions import Transaction
+from sender_filter.core.subject import Subjects
+from sender_filter.core.throttling import AddressThrottle, SenderThrottle
+from sender_filter.settings import schema
+from sender_filter.settings.schema import Config
+from sender_filter.state import Keeper, Notable
+from sender_filter.state.interface import State
+from sender_filter.state.sqlite import Sqlite
+
+MOST_TAKEN = 50_000
+"""Messages of which is remembered whose they were, until the scan service has seen them."""
+
+_TURN_SECONDS = 1.0
+_CREDENTIAL = "credential:"
+
+
+class Ledger:
+    """Counts, blocks, and remembers both. Make it inside the running loop.
+
+    Attributes:
+        keeper: The profiles and the blocks.
+    """
+
+    def __init__(self, config: Config, record: Callable[[BlockRecord], None]) -> None:
+        """Count by these settings; ``record`` hears of each block that starts or stops."""
+        self._config = config
+        self._record = record
+        self._subjects = Subjects()
+        source = f"{socket.gethostname()}-{os.getpid()}-{time.time():.0f}"
+        profiler = Profiler(config.profiler, source, self._subjects)
+        self._store = _store(config.state)
+        self.keeper = Keeper(profiler, self._store, self._note)
+        self._addresses = AddressThrottle(config.throttling.address)
+        self._senders = SenderThrottle(config.throttling.sender)
+        self._taken: OrderedDict[str, Address | None] = OrderedDict()
+        self._reported: OrderedDict[str, None] = OrderedDict()
+        self._turning: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Take up what was kept."""
+        await self.keeper.start()
+        self._turning = asyncio.get_running_loop().create_task(self._turn())
+
+    async def close(self) -> None:
+        """Keep what is left."""
+        if self._turning is not None:
+            self._turning.cancel()
+        await self.keeper.close()
+
+    def change(self, config: Config) -> None:
+        """Count by other settings; what was counted by the same limits goes on."""
+        former, self._config = self._config.throttling, config
+        self.keeper.profiler.change(config.profiler)
+        if former.address != config.throttling.address:
+            self._addresses = AddressThrottle(config.throttling.address)
+        if former.sender != config.throttling.sender:
+            self._senders = SenderThrottle(config.throttling.sender)
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing is being kept now; None if it is."""
+        return self._store.problem
+
+    @property
+    def reads_along(self) -> bool:
+        """Whether anybody wants to know what is said in a session."""
+        return bool(self._config.profiler.enabled()) or self._config.throttling.mode != "off"
+
+    @property
+    def judges_senders(self) -> bool:
+        """Whether a message may be refused because of its envelope sender."""
+        return (
+            self._config.throttling.mode == "on"
+            and self._config.throttling.sender.most_messages > 0
+        )
+
+    def connected(self, address: Address) -> None:
+        """Count a connection."""
+        if self._config.throttling.mode != "off":
+            self._throttle(self._addresses.connected(self._subjects.of(address), time.time()))
+
+    def transaction(self, peer: Address, subject: Address | None, done: Transaction) -> None:
+        """Count a transaction.
+
+        Args:
+            peer: The client, whom throttling counts whoever is behind it.
+            subject: Whom the profiler counts; None: nobody.
+            done: The transaction.
+        """
+        if done.queue_id is not None:
+            self._taken[done.queue_id] = subject
+            if len(self._taken) > MOST_TAKEN:
+                self._taken.popitem(last=False)
+        if subject is not None:
+            self._profile(subject, done)
+        if done.outcome == "taken" and self._config.throttling.mode != "off":
+            now = time.time()
+            self._throttle(self._addresses.message(self._subjects.of(peer), now))
+            if found := self._senders.message(done.sender, now):
+                comment = f"throttling: {found.messages} messages of one sender"
+                self._put_down(found.sender, found.until, comment)
+
+    def report(self, queue_id: str, kind: Kind, client: Address | None) -> None:
+        """Count what the scan service has found, once for each message.
+
+        Args:
+            queue_id: Which message it is about.
+            kind: What was found.
+            client: Whose it is, if this process has not taken the message itself.
+        """
+        if queue_id in self._reported:
+            return
+        self._reported[queue_id] = None
+        if len(self._reported) > MOST_TAKEN:
+            self._reported.popitem(last=False)
+        subject = self._taken.pop(queue_id, client)
+        if subject is not None:
+            self.keeper.seen(Seen(subject, time.time(), kind))
+
+    def sender_reply(self, sender: str) -> Reply | None:
+        """The refusal of a message because of its envelope sender, if it is refused."""
+        blocked = self.judges_senders and self._senders.blocked(sender, time.time())
+        return replies.sender_blocked() if blocked else None
+
+    def _profile(self, subject: Address, done: Transaction) -> None:
+        for number, unknown in enumerate(done.unknown):
+            kind: Kind = "recipient_refused" if unknown else "recipient_accepted"
+            self.keeper.seen(Seen(subject, time.time(), kind, first=number == 0))
+        if done.outcome != "neither":
+            self.keeper.seen(Seen(subject, time.time(), "message"))
+        if done.outcome == "refused":
+            self.keeper.seen(Seen(subject, time.time(), "bounced"))
+
+    def _throttle(self, block: Entry | None) -> None:
+        if block is None:
+            return
+        if self._config.throttling.mode == "on":
+            self.keeper.put(block)
+        else:
+            self._put_down(str(block.network), block.until, block.comment)
+
+    def _put_down(self, whom: str, until: float, comment: str) -> None:
+        """Record a block that is no entry of the lists: a sender's, or one of a shadow."""
+        shadow = self._config.throttling.mode == "shadow"
+        now, over = timestamp(time.time()), timestamp(until)
+        self._record(BlockRecord(now, whom, "throttling", "started", over, comment, shadow))
+
+    def _note(self, event: Notable) -> None:
+        now = time.time()
+        if isinstance(event, Finding):
+            until = event.until(now)
+            self._record(
+                BlockRecord(
+                    timestamp(now),
+                    str(event.subject),
+                    "profiler",
+                    "started",
+                    None if until is None else timestamp(until),
+                    str(event),
+                    shadow=True,
+                )
+            )
+            return
+        entry = event.entry
+        self._record(
+            BlockRecord(
+                timestamp(now),
+                str(entry.network),
+                FUNCTION_OF[entry.who],
+                "started" if isinstance(event, BlockStarted) else event.why,
+                None if entry.until == FOR_EVER else timestamp(entry.until),
+                entry.comment,
+            )
+        )
+
+    async def _turn(self) -> None:
+        while True:
+            await asyncio.sleep(_TURN_SECONDS)
+            self.keeper.turn()
+
+
+def _store(settings: schema.State) -> State:
+    if not settings.url:
+        return Sqlite(Path(settings.file))
+    # Only who shares state between gateways pays for the client library.
+    from sender_filter.state.redis import Redis  # noqa: PLC0415
+
+    return Redis(_secret(settings.url))
+
+
+def _secret(text: str) -> str:
+    """The text itself, or what stands in the credential of the unit that it names."""
+    name = text.removeprefix(_CREDENTIAL)
+    if name == text:
+        return text
+    folder = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/run/credentials"))
+    return (folder / name).read_text(encoding="utf-8").strip()

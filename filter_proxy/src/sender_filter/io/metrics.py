@@ -1,0 +1,114 @@
+"""Metrics in Prometheus' text format, on loopback."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from sender_filter.core.policy import Decision
+from sender_filter.io.messages import Status
+from sender_filter.settings import endpoints
+
+_SECONDS = (0.00001, 0.0001, 0.001, 0.01, 0.05, 0.1, 0.5, 1, 3, 10)
+_LONGEST_REQUEST = 8192
+_PATIENCE_SECONDS = 5.0
+_RETRY_SECONDS = 1.0
+
+
+class Metrics:
+    """Counts decisions as they are made; all else is looked up when it is asked for."""
+
+    def __init__(self, status: Callable[[], Status]) -> None:
+        """Look the present state up in the filter's own status."""
+        self._status = status
+        self._registry = CollectorRegistry()
+        self._decisions = Counter(
+            "sender_filter_decisions", "Decisions about clients and messages",
+            ("function", "action"), registry=self._registry,
+        )  # fmt: skip
+        self._checks = Histogram(
+            "sender_filter_check_seconds", "Time that each check took",
+            ("function",), buckets=_SECONDS, registry=self._registry,
+        )  # fmt: skip
+        self._sessions = self._gauge("sessions", "Sessions relayed now")
+        self._refusing = self._gauge("refusing", "Refused clients still connected")
+        self._lists = self._gauge("list_entries", "Entries of a list", "list")
+        self._profiles = self._gauge("profiles", "Addresses that the IP Profiler remembers")
+        self._zones = self._gauge(
+            "zone_trusted", "Whether a block list is asked", "zone", "version"
+        )
+        self._upstream = self._gauge("upstream_up", "Whether Postfix could be reached last")
+        self._state = self._gauge("state_kept", "Whether blocks and counters are being kept")
+        self._dropped = self._gauge("records_dropped", "Records lost since the start")
+        self._unseen = self._gauge("unseen_sessions", "Sessions not read along to the end", "why")
+
+    def count(self, decision: Decision) -> None:
+        """A decision was made."""
+        self._decisions.labels(decision.function, decision.action).inc()
+        for check in decision.checks:
+            self._checks.labels(check.function).observe(check.micros / 1e6)
+
+    def text(self) -> bytes:
+        """Everything, as it is now."""
+        status = self._status()
+        self._sessions.set(status.sessions)
+        self._refusing.set(status.refusing)
+        self._lists.labels("blocked").set(status.blocked.entries)
+        self._lists.labels("approved").set(status.approved.entries)
+        self._lists.labels("run time").set(status.entries)
+        self._profiles.set(status.profiles)
+        for zone in status.zones:
+            self._zones.labels(zone.name, zone.version).set(zone.state == "trusted")
+        self._upstream.set(status.upstream.healthy is not False)
+        self._state.set(status.state_problem is None)
+        self._dropped.set(status.records_dropped)
+        for why, count in status.unseen.items():
+            self._unseen.labels("tls" if why == "tls" else "not followed").set(count)
+        return generate_latest(self._registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"sender_filter_{name}", text, labels, registry=self._registry)
+
+
+class MetricsServer:
+    """Answers every HTTP request with the metrics, and closes."""
+
+    def __init__(self, address: str, text: Callable[[], bytes]) -> None:
+        """Serve on ``address:port``; an empty address: nowhere."""
+        self._address = address
+        self._text = text
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin; while the former filter still has the port, it is tried again."""
+        if self._address:
+            self._task = asyncio.get_running_loop().create_task(self._serve())
+
+    def close(self) -> None:
+        """Let the port go."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _serve(self) -> None:
+        address, port = endpoints.parse(self._address)
+        while True:
+            with contextlib.suppress(OSError):
+                server = await asyncio.start_server(
+                    self._answer, str(address), port, limit=_LONGEST_REQUEST, reuse_address=True
+                )
+                async with server:
+                    await server.serve_forever()
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, ValueError, TimeoutError, asyncio.IncompleteReadError):
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await reader.readuntil(b"\r\n\r\n")
+                body = self._text()
+                head = f"HTTP/1.1 200 OK\r\nContent-Type: {CONTENT_TYPE_LATEST}\r\n"
+                head += f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+                writer.write(head.encode() + body)
+                await writer.drain()
+        writer.close()

@@ -1,0 +1,133 @@
+"""What a relayed session does, seen from between its two ends.
+
+The observer reads along. Bytes go on unaltered, except that a message may have to wait until its
+headers were judged, and is refused then before Postfix has any of it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from typing import NamedTuple
+
+from sender_filter.core.addresses import Address
+from sender_filter.core.replies import Reply
+from sender_filter.core.smtp.events import (
+    CloseClient,
+    CloseServer,
+    Event,
+    HeadersComplete,
+    Lost,
+    TlsBegun,
+    ToClient,
+    ToServer,
+)
+from sender_filter.core.smtp.session import Session as Smtp
+from sender_filter.core.smtp.transactions import Transaction, Transactions
+
+Carry = ToServer | ToClient | CloseServer | CloseClient
+"""What the shell is to do with the connections."""
+
+
+class Verdict(NamedTuple):
+    """What was found out about a message.
+
+    Attributes:
+        subject: Whose message it is; None: nobody's who is to be profiled.
+        reply: The refusal; None: it passes.
+    """
+
+    subject: Address | None
+    reply: Reply | None
+
+
+class Interests(NamedTuple):
+    """Who wants to know.
+
+    Attributes:
+        transaction: Called with each transaction, and whose it is if that is known.
+        judge: Judges the header section of a message from a sender; None: messages are not judged.
+        unseen: Called when the rest of a session cannot be seen, with the reason.
+    """
+
+    transaction: Callable[[Address | None, Transaction], None]
+    judge: Callable[[bytes, str], Awaitable[Verdict]] | None
+    unseen: Callable[[str], None]
+
+
+class Observer:
+    """Follows one session.
+
+    Attributes:
+        judging: Whether a message waits for its judgement.
+    """
+
+    __slots__ = ("_carry", "_interests", "_smtp", "_subject", "_task", "_transactions", "judging")
+
+    def __init__(
+        self, subject: Address | None, interests: Interests, carry: Callable[[list[Carry]], None]
+    ) -> None:
+        """Begin before the greeting.
+
+        Args:
+            subject: Whose transactions these are; None until a judgement says so.
+            interests: Who wants to know.
+            carry: Does to the connections what a judgement, which came later, demands.
+        """
+        self._smtp = Smtp(judge_headers=interests.judge is not None)
+        self._subject = subject
+        self._interests = interests
+        self._carry = carry
+        self._transactions = Transactions()
+        self._task: asyncio.Task[None] | None = None
+        self.judging = False
+
+    @property
+    def wants_client_data(self) -> bool:
+        """Whether the client may go on sending."""
+        return self._smtp.wants_client_data
+
+    def from_client(self, data: bytes) -> list[Carry]:
+        """Take bytes of the client; return what is to be done."""
+        return list(self._note(self._smtp.from_client(data)))
+
+    def from_server(self, data: bytes) -> list[Carry]:
+        """Take bytes of Postfix; return what is to be done."""
+        return list(self._note(self._smtp.from_server(data)))
+
+    def close(self) -> None:
+        """The session is over."""
+        if self._task is not None:
+            self._task.cancel()
+        self._account(self._transactions.leave())
+
+    def _note(self, events: list[Event]) -> Iterator[Carry]:
+        for event in events:
+            match event:
+                case ToServer() | ToClient() | CloseServer() | CloseClient():
+                    yield event
+                case HeadersComplete():
+                    self._ask(event.section)
+                case TlsBegun():
+                    self._interests.unseen("tls")
+                case Lost():
+                    self._interests.unseen(event.reason)
+                case _:
+                    self._account(self._transactions.take(event))
+
+    def _account(self, transaction: Transaction | None) -> None:
+        if transaction is not None:
+            self._interests.transaction(self._subject, transaction)
+
+    def _ask(self, section: bytes) -> None:
+        if self._interests.judge is not None:
+            self.judging = True
+            judgement = self._interests.judge(section, self._transactions.sender)
+            self._task = asyncio.get_running_loop().create_task(self._await(judgement))
+
+    async def _await(self, judgement: Awaitable[Verdict]) -> None:
+        verdict = await judgement
+        self.judging = False
+        self._subject = verdict.subject
+        smtp = self._smtp
+        reply = verdict.reply
+        events = smtp.judge_pass() if reply is None else smtp.judge_refuse(reply)
+        self._carry(list(self._note(events)))

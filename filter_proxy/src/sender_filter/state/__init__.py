@@ -1,0 +1,174 @@
+"""The profiler and the run-time lists, with a store behind them.
+
+``Keeper`` is what the shell talks to. All judgement is the core's; this only carries what was
+judged to the lists, to the records and to the store, and what comes from the store to the core.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+
+from sender_filter.core.networks import Network
+from sender_filter.core.profiler import CountRow, Profiler, Seen
+from sender_filter.core.profiler.judgement import Finding
+from sender_filter.core.runtime_lists import (
+    FOR_EVER,
+    BlockStarted,
+    BlockStopped,
+    Entry,
+    FullError,
+    RuntimeLists,
+)
+from sender_filter.io.journal import log
+from sender_filter.state.interface import State
+
+Notable = BlockStarted | BlockStopped | Finding
+"""What is to be recorded; a finding is of a rule that is ``shadow``."""
+
+
+class Keeper:
+    """Holds profiles and entries, and keeps them.
+
+    Attributes:
+        lists: The entries, for looking clients up.
+        profiler: The profiles, for looking at them and for other settings.
+    """
+
+    def __init__(
+        self,
+        profiler: Profiler,
+        state: State,
+        record: Callable[[Notable], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Tell ``record`` of each block that starts or stops, here or at another gateway."""
+        self.profiler = profiler
+        self.lists = RuntimeLists()
+        self._state = state
+        self._record = record
+        self._clock = clock
+        self._loading = False
+
+    async def start(self) -> None:
+        """Take up what was kept; blocks that were in force are not recorded again."""
+        self._loading = True
+        try:
+            await self._state.start(self)
+        finally:
+            self._loading = False
+
+    async def close(self) -> None:
+        """Write what is left."""
+        self._state.put_counts(self.profiler.changed())
+        await self._state.close()
+
+    def turn(self) -> None:
+        """To be called once a second: end blocks that are over, keep the counters."""
+        over, events = self.lists.expire(self._clock())
+        self._tell(events)
+        for entry in over:
+            self._state.drop_entry(entry)
+        self._state.put_counts(self.profiler.changed())
+
+    def seen(self, event: Seen) -> None:
+        """Count something an address did; never to be called for an approved or known one."""
+        for finding in self.profiler.seen(event):
+            if finding.rule.enabled == "shadow":
+                self._record(finding)
+                continue
+            until = finding.until(event.at)
+            self.put(
+                Entry(
+                    finding.subject, "profiler", event.at, "block",
+                    FOR_EVER if until is None else until, str(finding),
+                )
+            )  # fmt: skip
+
+    def put(self, entry: Entry) -> bool:
+        """Put an entry in force: what throttling has made, or one of the methods below.
+
+        Returns:
+            Whether it was taken; a rule's block is not if one that ends no earlier is in force.
+
+        Raises:
+            FullError: There is no room for an operator's entry.
+        """
+        old = self.lists.get(entry.network, entry.who)
+        again = old is not None and old.kind == entry.kind and old.until >= entry.until
+        if again and entry.who != "operator":
+            return False
+        events = self.lists.put(entry, self._clock())
+        if events is None:
+            return False
+        if entry.kind != "block":
+            self.profiler.forget(entry.network)
+        self._tell(events)
+        self._state.put_entry(entry)
+        return True
+
+    def block(self, network: Network, until: float, comment: str) -> None:
+        """An operator blocks a network for a time, or with ``FOR_EVER`` for good.
+
+        Raises:
+            FullError: There is no room for it.
+        """
+        since = self.lists.next_version(network, "operator", self._clock())
+        self.put(Entry(network, "operator", since, "block", until, comment))
+
+    def approve(self, network: Network, until: float, comment: str) -> None:
+        """An operator approves of a network; what was blocked inside of it is no longer.
+
+        Raises:
+            FullError: There is no room for it.
+        """
+        self.unblock(network)
+        since = self.lists.next_version(network, "operator", self._clock())
+        self.put(Entry(network, "operator", since, "approval", until, comment))
+
+    def unblock(self, network: Network) -> bool:
+        """Take back the blocks and approvals of a network; what it has done is forgotten.
+
+        Returns:
+            Whether there was any.
+        """
+        found = False
+        for removal in self.lists.removals(network, self._clock()):
+            old = self.lists.get(removal.network, removal.who)
+            found |= old is not None and old.kind != "removal"
+            self.put(removal)
+        return found
+
+    def counts_came(self, rows: Iterable[CountRow]) -> None:
+        """Add what others have counted, and what was counted here before the start."""
+        valid = (row for row in rows if row.bucket * row.width >= self.lists.cleared(row.subject))
+        self.profiler.merge(valid, self._clock())
+
+    def entries_came(self, entries: Iterable[Entry]) -> None:
+        """Put in force what others have put in force, and what was in force before the start."""
+        for entry in entries:
+            try:
+                events = self.lists.put(entry, self._clock())
+            except FullError:
+                log.error("no room for %s of %s", entry.kind, entry.network)
+                continue
+            if events is not None:
+                self._tell([] if self._loading else events)
+                if entry.kind != "block":
+                    self.profiler.forget(entry.network)
+
+    def widths(self) -> Iterable[int]:
+        """The lengths of buckets in use."""
+        return self.profiler.widths
+
+    def own_counts(self) -> Iterable[CountRow]:
+        """All rows of this process."""
+        return self.profiler.rows()
+
+    def own_entries(self) -> Iterable[Entry]:
+        """All entries."""
+        return list(self.lists)
+
+    def _tell(self, events: Iterable[BlockStarted | BlockStopped]) -> None:
+        for event in events:
+            self._record(event)
+            if isinstance(event, BlockStopped) and event.why == "displaced":
+                self._state.drop_entry(event.entry)

@@ -1,0 +1,304 @@
+"""The functions of the filter, as a client on a socket sees them."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import urllib.request
+
+import pytest
+import rbldnsd
+from harness import Backend
+
+from sender_filter.io import control
+from sender_filter.io.messages import Request
+
+KNOWN_HOSTS = "[known_hosts]\nenabled = true\n"
+HARVEST = """
+[profiler.harvest]
+enabled = "{}"
+most_recipients = 2
+most_unknown = 1
+total_messages = 1
+"""
+CONNECTIONS = """
+[throttling]
+mode = "on"
+[throttling.address]
+most_connections = 3
+block_seconds = 2
+"""
+MESSAGES = """
+[throttling]
+mode = "on"
+[throttling.sender]
+most_messages = 2
+patterns = ["*@example.test"]
+"""
+REPUTATION = """
+[reputation]
+servers = ["{}"]
+[[reputation.zones]]
+name = "ip4.test"
+"""
+
+
+class Postfix(Backend):
+    """A back end that keeps what it is sent, and knows no recipient whose name begins with `no`."""
+
+    def __init__(self):
+        super().__init__(self._talk)
+        self.messages = []
+        self.lost = 0
+
+    async def _talk(self, reader, writer):
+        writer.write(b"220 backend\r\n")
+        while line := await reader.readline():
+            command = line.strip().upper()
+            if command == b"QUIT":
+                writer.write(b"221 2.0.0 Bye\r\n")
+                return
+            if command == b"DATA":
+                writer.write(b"354 go on\r\n")
+                await self._content(reader)
+                writer.write(b"250 2.0.0 Ok: queued as Q%d\r\n" % len(self.messages))
+            elif command.startswith(b"RCPT TO:<NO"):
+                writer.write(b"550 5.1.1 <x>: Recipient address rejected: User unknown\r\n")
+            else:
+                writer.write(b"250 2.1.0 Ok\r\n")
+
+    async def _content(self, reader):
+        content = b""
+        while not content.endswith(b"\r\n.\r\n"):
+            more = await reader.readline()
+            if not more:
+                self.lost += 1
+                raise asyncio.IncompleteReadError(content, None)
+            content += more
+        self.messages.append(content)
+
+
+class Client:
+    """Speaks SMTP line by line."""
+
+    def __init__(self, reader, writer):
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    async def of(cls, proxy):
+        return cls(*await proxy.connect())
+
+    async def reply(self):
+        return (await self.reader.readline()).decode().strip()
+
+    async def say(self, line):
+        self.writer.write(line.encode() + b"\r\n")
+        return await self.reply()
+
+    async def deliver(self, message):
+        """The replies to the greeting, MAIL, RCPT, DATA and the message."""
+        lines = ("MAIL FROM:<a@example.test>", "RCPT TO:<b@example.test>", "DATA", message)
+        return [await self.reply(), *[await self.say(line) for line in lines]]
+
+
+async def started(proxy, postfix, more):
+    await postfix.start()
+    proxy.configure(postfix.port, more=more)
+    await proxy.start()
+    return proxy
+
+
+async def judged_by_headers(proxy, count):
+    """The decisions about messages, once there are so many."""
+    while True:
+        lines = [line for file in proxy.records.glob("*.jsonl") for line in file.open()]
+        found = [json.loads(line) for line in lines]
+        wanted = [each for each in found if each.get("found") == "received"]
+        if len(wanted) == count:
+            return wanted
+        await asyncio.sleep(0.02)
+
+
+def received(*addresses):
+    hops = [
+        f"Received: from h{n}.example.test (h{n}.example.test [{address}])\r\n"
+        f"\tby mx{n}.example.test (Postfix) with ESMTP id 4ABC{n}\r\n"
+        "\tfor <b@example.test>; Tue, 24 Nov 2026 10:00:00 +0000 (UTC)"
+        for n, address in enumerate(addresses)
+    ]
+    return "\r\n".join([*hops, "Subject: x", "", "body", "."])
+
+
+async def test_an_operators_block_counts_at_once_and_outlives_a_kill(proxy):
+    postfix = Postfix()
+    await started(proxy, postfix, "")
+    said = await asyncio.to_thread(
+        proxy.run, "block", "add", "127.0.0.0/8", "--for", "1h", "--comment", "a test"
+    )
+    assert said.stdout == "127.0.0.0/8 is blocked\n"
+    client = await Client.of(proxy)
+    assert (await client.reply()).startswith("421 4.7.0 ")
+    await asyncio.sleep(0.2)  # the store writes behind the loop's back
+    proxy.kill()
+    await proxy.start()
+    assert (await (await Client.of(proxy)).reply()).startswith("421 4.7.0 ")
+    [entry] = await proxy.ask("block", "list")
+    assert (entry["network"], entry["who"], entry["comment"]) == (
+        "127.0.0.0/8",
+        "operator",
+        "a test",
+    )
+    await asyncio.to_thread(proxy.run, "block", "remove", "127.0.0.1")
+    assert (await (await Client.of(proxy)).reply()).startswith("421")  # a part is not the whole
+    await asyncio.to_thread(proxy.run, "block", "remove", "127.0.0.0/8")
+    assert (await (await Client.of(proxy)).reply()) == "220 backend"
+    text = (await asyncio.to_thread(proxy.run, "log", "--function", "blocked")).stdout
+    assert "block of 127.0.0.0/8 by blocked started until" in text
+    assert "block of 127.0.0.0/8 by blocked stopped: removed" in text
+
+
+async def test_an_approval_at_run_time_goes_before_the_blocked_list(proxy):
+    proxy.write_lists(blocked="127.0.0.1\n")
+    await started(proxy, Postfix(), "")
+    assert (await (await Client.of(proxy)).reply()).startswith("554")
+    await asyncio.to_thread(proxy.run, "approve", "add", "127.0.0.1")
+    assert (await (await Client.of(proxy)).reply()) == "220 backend"
+
+
+@pytest.mark.parametrize("mode", ["on", "shadow"])
+async def test_who_harvests_addresses_is_blocked_across_connections(proxy, mode):
+    await started(proxy, Postfix(), HARVEST.format(mode))
+    for number in range(6):
+        client = await Client.of(proxy)
+        assert await client.reply() == "220 backend"
+        await client.say("MAIL FROM:<a@example.test>")
+        assert (await client.say(f"RCPT TO:<no{number}@example.test>")).startswith("550 5.1.1")
+        assert (await client.say("QUIT")).startswith("221")
+        assert await client.reply() == ""
+        await asyncio.sleep(0.05)
+        text = (await asyncio.to_thread(proxy.run, "log", "--function", "profiler")).stdout
+        if text:
+            break
+    assert "block of 127.0.0.1 by profiler started until" in text
+    assert "harvest: " in text
+    assert ("nobody is blocked" in text) == (mode == "shadow")
+    greeting = await (await Client.of(proxy)).reply()
+    assert greeting.startswith("421 4.7.0 " if mode == "on" else "220")
+    assert (await proxy.ask("check", "127.0.0.1"))["action"] == (
+        "temporary" if mode == "on" else "pass"
+    )
+
+
+async def test_behind_a_known_host_the_origin_is_judged_and_nothing_half_delivered(proxy):
+    postfix = Postfix()
+    proxy.write_lists(blocked="203.0.113.7\n")
+    await started(proxy, postfix, KNOWN_HOSTS)
+    replies = await (await Client.of(proxy)).deliver(
+        received("10.0.0.8", "203.0.113.7", "192.0.2.1")
+    )
+    assert replies[:3] == ["220 backend", "250 2.1.0 Ok", "250 2.1.0 Ok"]
+    assert replies[3] == "354 go on"
+    assert replies[4].startswith("554 5.7.1 ")
+    assert postfix.messages == []
+    clean = received("10.0.0.8", "198.51.100.7")
+    replies = await (await Client.of(proxy)).deliver(clean)
+    assert replies[4] == "250 2.0.0 Ok: queued as Q1"
+    assert postfix.messages == [clean.encode() + b"\r\n"]
+    assert postfix.lost == 1
+    refused, passed = await judged_by_headers(proxy, 2)
+    assert (refused["address"], refused["peer"], refused["hop"]) == ("203.0.113.7", "127.0.0.1", 2)
+    assert (refused["function"], refused["action"]) == ("blocked", "permanent")
+    assert (passed["address"], passed["action"]) == ("198.51.100.7", "pass")
+
+
+@pytest.mark.skipif(rbldnsd.PROGRAM is None, reason="rbldnsd is not installed")
+async def test_a_listed_origin_is_refused_with_the_lists_own_words(proxy, tmp_path):
+    folder = tmp_path / "zones"
+    folder.mkdir()
+    folder.chmod(0o755)
+    tmp_path.chmod(0o755)
+    lists = rbldnsd.Rbldnsd(folder)
+    postfix = Postfix()
+    try:
+        await started(proxy, postfix, KNOWN_HOSTS + REPUTATION.format(lists.address))
+        replies = await (await Client.of(proxy)).deliver(received("198.51.100.7"))
+        assert replies[4] == (
+            "550 5.7.1 Service unavailable; client [198.51.100.7] blocked using ip4.test; "
+            "An open relay"
+        )
+        assert postfix.messages == []
+        explained = await proxy.ask("check", "198.51.100.7")
+        assert (explained["function"], explained["action"]) == ("reputation", "permanent")
+        assert explained["checks"][-1]["cache"] == "hit"
+        proposed = await proxy.ask("check", "192.0.2.9", "--config", str(proxy.config))
+        assert (proposed["function"], proposed["action"]) == ("reputation", "permanent")
+    finally:
+        lists.stop()
+
+
+async def test_who_connects_too_often_is_blocked_for_a_while(proxy):
+    await started(proxy, Postfix(), CONNECTIONS)
+    greetings = [await (await Client.of(proxy)).reply() for _ in range(4)]
+    assert greetings[:3] == ["220 backend"] * 3
+    assert greetings[3].startswith("421")
+    await asyncio.sleep(3.2)
+    assert await (await Client.of(proxy)).reply() == "220 backend"
+    text = (await asyncio.to_thread(proxy.run, "log", "--function", "throttling")).stdout
+    assert "by throttling started until" in text
+    assert "by throttling stopped: over" in text
+
+
+async def test_a_sender_that_sends_too_much_is_refused_by_the_message(proxy):
+    postfix = Postfix()
+    await started(proxy, postfix, MESSAGES)
+    ends = [(await (await Client.of(proxy)).deliver(received("192.0.2.1")))[4] for _ in range(3)]
+    assert [end[:3] for end in ends] == ["250", "250", "450"]
+    assert len(postfix.messages) == 2
+
+
+@pytest.mark.parametrize("mode", ["on", "shadow"])
+async def test_what_the_scan_service_finds_counts_once_against_the_client(proxy, mode):
+    rule = f'[profiler.spam]\nenabled = "{mode}"\ntotal_messages = 2\nrate_percent = 50\n'
+    await started(proxy, Postfix(), rule)
+    for _ in range(3):
+        await (await Client.of(proxy)).deliver(received("192.0.2.1"))
+
+    async def report(queue_id, client="192.0.2.250"):
+        request = Request("report", client, kind="spam", queue_id=queue_id)
+        await asyncio.to_thread(control.ask, proxy.directory / "control", request)
+
+    for queue_id in ("Q1", "Q1", "Q1"):
+        await report(queue_id)
+    assert (await proxy.ask("profile", "127.0.0.1"))["rows"] == []
+    await report("Q2")
+    [row] = (await proxy.ask("profile", "127.0.0.1"))["rows"]
+    assert (row["rule"], row["bad"], row["total"], row["violated"]) == ("spam", 2, 3, True)
+    greeting = await (await Client.of(proxy)).reply()
+    assert greeting.startswith("421" if mode == "on" else "220")
+    await report("Q77", "192.0.2.9")  # another process has taken this one
+    assert (await proxy.status())["profiles"] == 2
+
+
+async def figures(port):
+    """What Prometheus gets, as soon as it gets anything."""
+    url = f"http://127.0.0.1:{port}/metrics"
+    while True:
+        with contextlib.suppress(OSError):
+            reply = await asyncio.to_thread(urllib.request.urlopen, url, timeout=5)
+            return reply.read().decode()
+        await asyncio.sleep(0.05)
+
+
+async def test_prometheus_gets_the_figures_and_a_restart_gets_the_port(proxy):
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    proxy.write_lists(blocked="192.0.2.0/24\n")
+    await started(proxy, Postfix(), f'[metrics]\naddress = "127.0.0.1:{port}"\n')
+    assert await (await Client.of(proxy)).reply() == "220 backend"
+    text = await figures(port)
+    assert 'sender_filter_decisions_total{action="pass",function="none"} 1.0' in text
+    assert 'sender_filter_list_entries{list="blocked"} 1.0' in text
+    assert "sender_filter_state_kept 1.0" in text
+    proxy.kill()
+    await proxy.start()
+    assert "sender_filter_sessions 0.0" in await figures(port)

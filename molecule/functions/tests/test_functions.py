@@ -1,0 +1,234 @@
+"""Email Reputation, IP Profiler, Known Hosts, Throttling and shared state, on real gateways."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from lab_hosts import Client, MailStore, eventually
+from moves import EDGE, PLAYBOOKS, Fleet, Gateway
+from services import Dns, Redis, eventually_greeted, greeting_of
+from smtp import Session, message, unique
+
+LISTED, CLEAN, HARVESTER, BUSY = 1, 2, 3, 4
+RECIPIENTS = "inline:{ { recipient@example.test = ok } }"
+
+
+def settings(**more: Any) -> dict[str, Any]:
+    """The role's variables, each function off unless it is named."""
+    return {f"sender_filter_{name}": value for name, value in more.items()}
+
+
+def configure(fleet: Fleet, **more: Any) -> None:
+    fleet.play(PLAYBOOKS[EDGE], "--extra-vars", json.dumps(settings(**more))).must_pass()
+
+
+def status(gateway: Gateway) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(gateway.host.run("senderfilter status --json"))
+    return found
+
+
+def decisions(gateway: Gateway, *options: str) -> list[dict[str, Any]]:
+    text = gateway.host.run(f"senderfilter log --json {' '.join(options)}")
+    return [each for each in map(json.loads, text.splitlines()) if each["event"] == "decision"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _only_one_recipient(fleet: Fleet) -> Iterator[None]:
+    """Postfix knows which recipients exist, as a gateway in front of a directory does."""
+    fleet.run(f"postconf 'relay_recipient_maps={RECIPIENTS}' && postfix reload")
+    yield
+    fleet.run("postconf -X relay_recipient_maps && postfix reload")
+
+
+# Email Reputation
+
+
+@pytest.fixture(scope="module")
+def asking(fleet: Fleet, dns: Dns, client: Client) -> Dns:
+    """Each gateway asks the lab's list, which has one of the client's addresses on it."""
+    dns.publish(client.source(LISTED))
+    configure(
+        fleet,
+        email_reputation_enabled=True,
+        email_reputation_zones=[{"name": "bl.example.test"}],
+        email_reputation_options={"deadline_seconds": 2, "canary_seconds": 2, "stale_seconds": 0},
+        dns_servers=[dns.server],
+    )
+    return dns
+
+
+def test_a_listed_client_is_refused_and_another_is_not(
+    fleet: Fleet, asking: Dns, client: Client, mailstore: MailStore
+) -> None:
+    for gateway in fleet.gateways:
+        said = eventually_greeted(client, gateway.host, LISTED, "550")
+        assert said == (
+            f"550 5.7.1 Service unavailable; client [{client.source(LISTED)}] blocked using "
+            "bl.example.test; Listed by the lab, see https://example.test/"
+            f"{client.source(LISTED)}"
+        )
+        subject = unique()
+        with Session(client, gateway.host.address, source=client.source(CLEAN)) as session:
+            session.deliver(message(subject))
+        assert len(mailstore.wait_for_stored(subject)) == 1
+        last = decisions(gateway, f"--ip {client.source(LISTED)}")[-1]
+        assert (last["function"], last["action"]) == ("reputation", "permanent")
+        zone = last["checks"][-1]
+        assert (zone["input"], zone["result"]) == ("bl.example.test", "listed")
+        assert asking.server.endswith(":53")
+
+
+def test_a_list_that_lists_the_world_or_refuses_to_answer_stops_no_mail(
+    fleet: Fleet, asking: Dns, client: Client
+) -> None:
+    for entry, why in (("0.0.0.0/0", "distrusted"), ("0.0.0.0/0 :127.255.255.254:no", "")):
+        asking.publish(entry)
+        for gateway in fleet.gateways:
+            eventually(
+                lambda gateway=gateway: status(gateway)["zones"][0]["state"] != "trusted",
+                f"{gateway.name} no longer believes its list",
+            )
+            assert greeting_of(client, gateway.host, CLEAN).startswith("220")
+            assert why in status(gateway)["zones"][0]["state"]
+    asking.publish(client.source(LISTED))
+    for gateway in fleet.gateways:
+        eventually_greeted(client, gateway.host, LISTED, "550")
+
+
+@pytest.mark.parametrize("how", ["stop", "stun"])
+def test_a_dead_list_refuses_nobody(fleet: Fleet, asking: Dns, client: Client, how: str) -> None:
+    getattr(asking, how)()
+    for gateway in fleet.gateways:
+        assert greeting_of(client, gateway.host, CLEAN).startswith("220")
+        checked = decisions(gateway, f"--ip {client.source(CLEAN)}")[-1]["checks"]
+        (zone,) = [each for each in checked if each["function"] == "reputation"]
+        assert zone["result"] in ("failed", "skipped", "not_listed")
+    asking.publish(client.source(LISTED))
+    for gateway in fleet.gateways:
+        eventually_greeted(client, gateway.host, LISTED, "550")
+
+
+# IP Profiler
+
+
+def ask_for_nobody(client: Client, gateway: Gateway, source: int, count: int) -> None:
+    """Name recipients that do not exist, one a connection."""
+    for number in range(count):
+        with Session(client, gateway.host.address, source=client.source(source)) as session:
+            session.hello()
+            session.must("250", "MAIL FROM:<guess@remote.test>")
+            session.must("550", f"RCPT TO:<nobody{number}@example.test>")
+            session.quit()
+
+
+def test_who_harvests_is_blocked_until_an_operator_says_otherwise(
+    fleet: Fleet, client: Client
+) -> None:
+    small = {"most_recipients": 2, "most_unknown": 1, "total_messages": 4}
+    configure(fleet, ip_profiler_enabled=True, ip_profiler_rules={"harvest": small})
+    source = client.source(HARVESTER)
+    for gateway in fleet.gateways:
+        ask_for_nobody(client, gateway, HARVESTER, 6)
+        eventually_greeted(client, gateway.host, HARVESTER, "421")
+        assert "by profiler started until" in gateway.host.run(f"senderfilter log --ip {source}")
+        assert greeting_of(client, gateway.host, CLEAN).startswith("220")
+        gateway.host.run("systemctl kill --signal=KILL --kill-whom=all sender-filter.service")
+        eventually_greeted(client, gateway.host, HARVESTER, "421")
+        gateway.host.run(f"senderfilter approve add {source} --for 1h --comment 'our own scanner'")
+        eventually_greeted(client, gateway.host, HARVESTER, "220")
+        gateway.host.run(f"senderfilter approve remove {source}")
+        assert "stopped: removed" in gateway.host.run(f"senderfilter log --ip {source}")
+
+
+# Known Hosts
+
+
+def chain(*addresses: str) -> bytes:
+    """The Received fields of a message that came by these hosts, the last hop first."""
+    return "".join(
+        f"Received: from h{n}.example.test (h{n}.example.test [{address}])\r\n"
+        f"\tby mx{n}.example.test (Postfix) with ESMTPS id 4TEST{n}\r\n"
+        "\tfor <recipient@example.test>; Tue, 24 Nov 2026 10:00:00 +0000 (UTC)\r\n"
+        for n, address in enumerate(addresses)
+    ).encode()
+
+
+def test_behind_a_known_host_the_origin_is_judged(
+    fleet: Fleet, client: Client, mailstore: MailStore
+) -> None:
+    configure(fleet, known_hosts_enabled=True, blocked=["203.0.113.0/24"])
+    for gateway in fleet.gateways:
+        refused, passed, forged = unique(), unique(), unique()
+        with Session(client, gateway.host.address) as session:
+            session.hello()
+            session.envelope()
+            session.must("354", "DATA")
+            session.send(chain("10.9.9.9", "203.0.113.7") + message(refused) + b".\r\n")
+            assert session.reply().startswith("554 5.7.1 ")
+        with Session(client, gateway.host.address) as session:
+            session.deliver(chain("10.9.9.9", "198.51.100.7") + message(passed))
+        with Session(client, gateway.host.address) as session:  # what a stranger wrote is no proof
+            session.deliver(chain("198.51.100.7", "203.0.113.7") + message(forged))
+        for subject in (passed, forged):
+            assert len(mailstore.wait_for_stored(subject)) == 1
+        assert mailstore.stored(refused) == []
+        found = [each for each in decisions(gateway) if each["found"] == "received"]
+        assert [(each["address"], each["hop"], each["action"]) for each in found[-3:]] == [
+            ("203.0.113.7", 2, "permanent"),
+            ("198.51.100.7", 2, "pass"),
+            ("198.51.100.7", 1, "pass"),
+        ]
+
+
+def test_an_encrypted_session_is_not_judged_by_its_headers_and_counted(
+    fleet: Fleet, client: Client, mailstore: MailStore
+) -> None:
+    for gateway in fleet.gateways:
+        before = status(gateway)["unseen"].get("tls", 0)
+        subject = unique()
+        with Session(client, gateway.host.address) as session:
+            session.hello()
+            session.start_tls()
+            session.deliver(chain("203.0.113.7") + message(subject))
+        assert len(mailstore.wait_for_stored(subject)) == 1
+        assert status(gateway)["unseen"]["tls"] == before + 1
+
+
+# Throttling, and what gateways share
+
+
+def test_a_block_at_one_gateway_counts_at_all_and_without_the_server_each_goes_on(
+    fleet: Fleet, client: Client, redis: Redis
+) -> None:
+    redis.start()
+    configure(
+        fleet,
+        throttling_enabled=True,
+        throttling_address={"most_connections": 3, "block_seconds": 30},
+        state="redis",
+        state_url=redis.url,
+    )
+    first, *others = fleet.gateways
+    for _ in range(3):
+        assert greeting_of(client, first.host, BUSY).startswith("220")
+    for gateway in (first, *others):
+        eventually_greeted(client, gateway.host, BUSY, "421")
+    redis.stop()
+    for gateway in fleet.gateways:
+        assert greeting_of(client, gateway.host, BUSY).startswith("421")
+        assert greeting_of(client, gateway.host, CLEAN).startswith("220")
+        eventually(
+            lambda gateway=gateway: status(gateway)["state_problem"], "the loss is noticed", 20
+        )
+    first.host.run(f"senderfilter block add {client.source(HARVESTER)}")
+    redis.start()
+    for gateway in others:
+        eventually_greeted(client, gateway.host, HARVESTER, "554")
+    first.host.run(f"senderfilter block remove {client.source(HARVESTER)}")
+    for gateway in others:
+        eventually_greeted(client, gateway.host, HARVESTER, "220")
+    assert "lab-password" not in first.host.run("cat /etc/sender-filter/config.toml")
+    assert first.host.run("stat -c %a /etc/sender-filter/state-url").strip() == "600"
