@@ -77,3 +77,5 @@ def test_the_log_is_read_from_a_place_on(tmp_path, monkeypatch):
     ]
     said = (tmp_path / "arguments").read_text()
     assert said.endswith("--unit=amavis.service --after-cursor zero\n")
+    assert next(scan_log.follow("")) == ("", "one")  # old news, but a place
+    assert (tmp_path / "arguments").read_text().endswith("--lines=1\n")

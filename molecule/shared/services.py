@@ -8,6 +8,7 @@ import pytest
 from lab_hosts import Client, LabHost, MailStore, eventually
 
 ZONE = "bl.example.test"
+PORT = 5300
 FOLDER = "/var/lib/rbldns"
 PASSWORD = "lab-password"  # noqa: S105 - of a server that lives as long as the lab
 
@@ -17,15 +18,15 @@ class Dns:
 
     def __init__(self, host: LabHost) -> None:
         self.host = host
-        self.server = f"{host.address}:53"
+        self.server = f"{host.address}:{PORT}"
 
-    def publish(self, *entries: str) -> None:
-        """Let the list have these entries (rbldnsd's ip4set), beside its test point."""
+    def publish(self, *entries: str, point: str = "127.0.0.2") -> None:
+        """Let the list have these entries (rbldnsd's ip4set), beside its test point (RFC 5782)."""
         lines = [
             "$SOA 300 ns.example.test host.example.test 0 600 300 86400 1",
             "$TTL 1",
             ":127.0.0.2:Listed by the lab, see https://example.test/$",
-            "127.0.0.2",
+            point,
             *entries,
         ]
         self.host.run(f"mkdir -p {FOLDER}")
@@ -35,9 +36,9 @@ class Dns:
     def start(self) -> None:
         """Start it, or let it read its list anew."""
         self.stop()
-        options = f"-n -q -w {FOLDER} -b {self.host.address}/53 {ZONE}:ip4set:list"
+        options = f"-n -q -w {FOLDER} -b {self.host.address}/{PORT} {ZONE}:ip4set:list"
         self.host.run(f"systemd-run --quiet --collect --unit=list rbldnsd -u rbldns {options}")
-        seen = f"ss -Hlnu src {self.host.address} | grep -q :53"
+        seen = f"ss -Hlnu src {self.host.address} | grep -q :{PORT}"
         self.host.run(f"timeout 10 sh -c 'until {seen}; do sleep 0.1; done'")
 
     def stop(self) -> None:

@@ -29,7 +29,7 @@ MOST_TAKEN = 50_000
 """Messages of which is remembered whose they were, until the scan service has seen them."""
 
 _TURN_SECONDS = 1.0
-_CREDENTIAL = "credential:"
+_FILE = "file:"
 
 
 class Ledger:
@@ -207,9 +207,16 @@ def _store(settings: schema.State) -> State:
 
 
 def _secret(text: str) -> str:
-    """The text itself, or what stands in the credential of the unit that it names."""
-    name = text.removeprefix(_CREDENTIAL)
-    if name == text:
+    """The text itself, or what stands in the file that it names.
+
+    Raises:
+        OSError: The file cannot be read; the message names it.
+    """
+    path = text.removeprefix(_FILE)
+    if path == text:
         return text
-    folder = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/run/credentials"))
-    return (folder / name).read_text(encoding="utf-8").strip()
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        msg = f"state.url: {path}: {error.strerror}"
+        raise OSError(error.errno, msg) from None

@@ -29,19 +29,24 @@ class _Entry(Struct, rename=str.upper):
 
 
 def follow(cursor: str) -> Iterator[Line]:
-    """Each line from a place on, the present ones and those to come; without a place only those.
+    """Each line from a place on, the present ones and those to come.
+
+    Without a place it begins with the last one, without its text: there is a place from then on.
 
     Raises:
         OSError: There is no journal to be read.
     """
-    since = ["--after-cursor", cursor] if cursor else ["--lines=0"]
+    since = ["--after-cursor", cursor] if cursor else ["--lines=1"]
     command = ["journalctl", "--follow", "--output=json", "--no-pager", f"--unit={UNIT}", *since]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603
         assert process.stdout is not None  # noqa: S101 - of a pipe that was asked for
+        known = bool(cursor)
         for line in process.stdout:
             entry = msgspec.json.decode(line, type=_Entry)
             # What is no text is written as numbers; no report is.
-            yield Line(entry.message if isinstance(entry.message, str) else "", entry.cursor)
+            text = entry.message if isinstance(entry.message, str) else ""
+            yield Line(text if known else "", entry.cursor)
+            known = True
     msg = f"journalctl has ended with code {process.returncode}"
     raise OSError(msg)
 

@@ -106,7 +106,7 @@ class State(Struct, frozen=True, forbid_unknown_fields=True):
         file: An SQLite database; it and its folder belong to the filter.
         url: A Redis or Valkey server in place of the file, which gateways then share:
             ``redis://``, ``rediss://`` (TLS) or ``unix://``, with the password in it; or
-            ``credential:NAME``: it stands in a credential of the unit (systemd.exec(5)).
+            ``file:PATH``: it stands in a file, which only the filter can read.
     """
 
     file: str = "/var/lib/sender-filter/state.sqlite"
