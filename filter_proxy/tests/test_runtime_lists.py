@@ -51,6 +51,14 @@ def test_a_block_for_good_does_not_stop():
     assert lists.block(addresses.parse("192.0.2.1"), NOW + 1e9).permanent
 
 
+@pytest.mark.parametrize("makers", itertools.permutations(["operator", "profiler", "throttling"]))
+def test_an_operators_word_goes_before_what_a_rule_has_made(makers):
+    lists = RuntimeLists()
+    for who in makers:
+        lists.put(entry("192.0.2.1", who, until=FOR_EVER if who == "operator" else NOW + 60), NOW)
+    assert lists.block(addresses.parse("192.0.2.1"), NOW).who == "operator"
+
+
 def test_the_narrowest_decides_and_the_64_holds_its_addresses():
     lists = RuntimeLists()
     for text in ("192.0.2.0/24", "192.0.2.1", "2001:db8::/64"):

@@ -181,14 +181,17 @@ class RuntimeLists:
         return None
 
     def _holding(self, network: Network) -> Iterator[Entry]:
-        """The entries of this network and of those around it, narrowest first."""
+        """The entries of this network and of those around it, narrowest first.
+
+        Of one network an operator's word goes before what a rule has made (and that by name).
+        """
         for prefix in self._search[network.version]:
             if prefix <= network.prefix:
                 host_bits = BITS[network.version] - prefix
                 value = network.value >> host_bits << host_bits
                 slots = self._entries.get(Network(network.version, value, prefix))
                 if slots is not None:
-                    yield from slots.values()
+                    yield from (slots[who] for who in sorted(slots))
 
     def _set(self, entry: Entry) -> None:
         slots = self._entries.get(entry.network)
