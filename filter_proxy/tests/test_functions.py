@@ -13,6 +13,7 @@ from harness import Backend
 from sender_filter.io import control
 from sender_filter.io.messages import Request
 
+ADDRESS = "127.0.0.2"  # who connects from the very address that it connects to is not judged
 KNOWN_HOSTS = "[known_hosts]\nenabled = true\n"
 HARVEST = """
 [profiler.harvest]
@@ -86,7 +87,7 @@ class Client:
 
     @classmethod
     async def of(cls, proxy):
-        return cls(*await proxy.connect())
+        return cls(*await proxy.connect(local_addr=(ADDRESS, 0)))
 
     async def reply(self):
         return (await self.reader.readline()).decode().strip()
@@ -148,7 +149,7 @@ async def test_an_operators_block_counts_at_once_and_outlives_a_kill(proxy):
         "operator",
         "a test",
     )
-    await asyncio.to_thread(proxy.run, "block", "remove", "127.0.0.1")
+    await asyncio.to_thread(proxy.run, "block", "remove", ADDRESS)
     assert (await (await Client.of(proxy)).reply()).startswith("421")  # a part is not the whole
     await asyncio.to_thread(proxy.run, "block", "remove", "127.0.0.0/8")
     assert (await (await Client.of(proxy)).reply()) == "220 backend"
@@ -158,10 +159,10 @@ async def test_an_operators_block_counts_at_once_and_outlives_a_kill(proxy):
 
 
 async def test_an_approval_at_run_time_goes_before_the_blocked_list(proxy):
-    proxy.write_lists(blocked="127.0.0.1\n")
+    proxy.write_lists(blocked="127.0.0.2\n")
     await started(proxy, Postfix(), "")
     assert (await (await Client.of(proxy)).reply()).startswith("554")
-    await asyncio.to_thread(proxy.run, "approve", "add", "127.0.0.1")
+    await asyncio.to_thread(proxy.run, "approve", "add", ADDRESS)
     assert (await (await Client.of(proxy)).reply()) == "220 backend"
 
 
@@ -179,12 +180,12 @@ async def test_who_harvests_addresses_is_blocked_across_connections(proxy, mode)
         text = (await asyncio.to_thread(proxy.run, "log", "--function", "profiler")).stdout
         if text:
             break
-    assert "block of 127.0.0.1 by profiler started until" in text
+    assert "block of 127.0.0.2 by profiler started until" in text
     assert "harvest: " in text
     assert ("nobody is blocked" in text) == (mode == "shadow")
     greeting = await (await Client.of(proxy)).reply()
     assert greeting.startswith("421 4.7.0 " if mode == "on" else "220")
-    assert (await proxy.ask("check", "127.0.0.1"))["action"] == (
+    assert (await proxy.ask("check", ADDRESS))["action"] == (
         "temporary" if mode == "on" else "pass"
     )
 
@@ -206,7 +207,7 @@ async def test_behind_a_known_host_the_origin_is_judged_and_nothing_half_deliver
     assert postfix.messages == [clean.encode() + b"\r\n"]
     assert postfix.lost == 1
     refused, passed = await judged_by_headers(proxy, 2)
-    assert (refused["address"], refused["peer"], refused["hop"]) == ("203.0.113.7", "127.0.0.1", 2)
+    assert (refused["address"], refused["peer"], refused["hop"]) == ("203.0.113.7", ADDRESS, 2)
     assert (refused["function"], refused["action"]) == ("blocked", "permanent")
     assert (passed["address"], passed["action"]) == ("198.51.100.7", "pass")
 
@@ -248,6 +249,14 @@ async def test_who_connects_too_often_is_blocked_for_a_while(proxy):
     assert "by throttling stopped: over" in text
 
 
+async def test_this_hosts_own_probes_are_neither_counted_nor_throttled(proxy):
+    await started(proxy, Postfix(), CONNECTIONS)
+    for _ in range(6):
+        reader, writer = await proxy.connect(local_addr=("127.0.0.1", 0))
+        assert await reader.readline() == b"220 backend\r\n"
+        writer.close()
+
+
 async def test_a_sender_that_sends_too_much_is_refused_by_the_message(proxy):
     postfix = Postfix()
     await started(proxy, postfix, MESSAGES)
@@ -269,9 +278,9 @@ async def test_what_the_scan_service_finds_counts_once_against_the_client(proxy,
 
     for queue_id in ("Q1", "Q1", "Q1"):
         await report(queue_id)
-    assert (await proxy.ask("profile", "127.0.0.1"))["rows"] == []
+    assert (await proxy.ask("profile", ADDRESS))["rows"] == []
     await report("Q2")
-    [row] = (await proxy.ask("profile", "127.0.0.1"))["rows"]
+    [row] = (await proxy.ask("profile", ADDRESS))["rows"]
     assert (row["rule"], row["bad"], row["total"], row["violated"]) == ("spam", 2, 3, True)
     greeting = await (await Client.of(proxy)).reply()
     assert greeting.startswith("421" if mode == "on" else "220")

