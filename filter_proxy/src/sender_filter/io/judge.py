@@ -7,6 +7,8 @@ not always who has connected: behind a known host it is the host that a message 
 import time
 from typing import NamedTuple
 
+import msgspec
+
 from sender_filter.core.addresses import Address
 from sender_filter.core.policy import Decision
 from sender_filter.core.received import fields, source
@@ -46,8 +48,8 @@ class Judge:
 
     def change(self, settings: Settings) -> None:
         """Judge by other settings from now on."""
-        former, self._settings = self._settings.config.reputation, settings
-        now = settings.config.reputation
+        former, self._settings = _asked(self._settings), settings
+        now = _asked(settings)
         if self._reputation is None:
             self._begin()
         elif former != now:
@@ -92,14 +94,14 @@ class Judge:
         return [] if self._reputation is None else self._reputation.health()
 
     def _begin(self) -> None:
-        settings = self._settings.config.reputation
-        if settings.zones and settings.mode != "off":
+        settings = _asked(self._settings)
+        if settings.zones:
             self._reputation = Reputation(settings, _resolver(settings))
             self._reputation.start()
 
     async def _by_reputation(self, decision: Decision, address: Address) -> Decision:
         settings = self._settings.config.reputation
-        if decision.settled or self._reputation is None or settings.mode == "off":
+        if decision.settled or self._reputation is None:
             return decision
         found = await self._reputation.judge(address)
         shadow = settings.mode == "shadow" and found.action != "pass"
@@ -116,6 +118,12 @@ def _zone_check(zone: ZoneResult, *, shadow: bool) -> Check:
     cache = zone.cache if asked else None
     shown = shadow and zone.result in ("listed", "failed")
     return Check("reputation", zone.zone, zone.result, zone.micros, detail, cache, shown)
+
+
+def _asked(settings: Settings) -> schema.EmailReputation:
+    """The settings of Email Reputation, without a zone if it is off."""
+    reputation = settings.config.reputation
+    return reputation if reputation.mode != "off" else msgspec.structs.replace(reputation, zones=())
 
 
 def _resolver(settings: schema.EmailReputation) -> CaresResolver:
