@@ -68,6 +68,15 @@ def test_the_version_is_that_of_the_package(proxy):
     assert proxy.run("--version").stdout == f"senderfilter, version {__version__}\n"
 
 
+def test_a_broken_configuration_is_no_reason_not_to_ask_who_runs(proxy):
+    proxy.config.write_text("[limits]\nsession = 1\n")
+    said = proxy.run("status", check=False)
+    assert said.returncode == 1
+    assert "no filter answers on /run/sender-filter/control.sock" in said.stderr
+    named = proxy.run("status", "--config", str(proxy.config), check=False)
+    assert "limits.session: unknown key" in named.stderr
+
+
 async def test_status_for_people(proxy):
     backend = await Backend().start()
     proxy.configure(backend.port)

@@ -27,24 +27,8 @@ _RESULTS = {
 }
 
 
-def _address(
-    ctx: click.Context,  # noqa: ARG001 - click's signature
-    param: click.Parameter,  # noqa: ARG001
-    value: str,
-) -> Address:
-    """An IP address on the command line.
-
-    Raises:
-        BadParameter: It is none.
-    """
-    try:
-        return addresses.parse(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
 @click.command()
-@click.argument("address", metavar="IP", callback=_address)
+@click.argument("address", metavar="IP", callback=options.parsed(addresses.parse))
 @options.config_option("Ask this configuration, which need not be in use.")
 @options.as_json
 def check(address: Address, path: Path | None, *, json: bool) -> None:

@@ -27,42 +27,20 @@ _AGO = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-def _when(
-    ctx: click.Context,  # noqa: ARG001 - click's signature
-    param: click.Parameter,  # noqa: ARG001
-    value: str | None,
-) -> datetime | None:
+def _when(text: str) -> datetime:
     """A point in time: ``2026-11-24T10:00`` (UTC unless it says otherwise) or ``2h`` ago.
 
     Raises:
-        BadParameter: It is neither.
+        ValueError: It is neither.
     """
-    if value is None:
-        return None
     try:
-        if ago := _AGO.fullmatch(value):
+        if ago := _AGO.fullmatch(text):
             return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        when = datetime.fromisoformat(value)
+        when = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
-        msg = f"{value!r} is neither a time such as 2026-11-24T10:00 nor an age such as 2h or 7d"
-        raise click.BadParameter(msg) from None
+        msg = f"{text!r} is neither a time such as 2026-11-24T10:00 nor an age such as 2h or 7d"
+        raise ValueError(msg) from None
     return when if when.tzinfo is not None else when.replace(tzinfo=UTC)
-
-
-def _networks(
-    ctx: click.Context,  # noqa: ARG001 - click's signature
-    param: click.Parameter,  # noqa: ARG001
-    value: str | None,
-) -> list[Network] | None:
-    """An address, network or range, written as in a list.
-
-    Raises:
-        BadParameter: It is none of them.
-    """
-    try:
-        return None if value is None else networks.parse(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
 
 
 class _Wanted(NamedTuple):
@@ -86,9 +64,13 @@ class _Wanted(NamedTuple):
 
 
 @click.command()
-@click.option("--since", callback=_when, help="From this time on: 2026-11-24T10:00, 2h, 7d.")
-@click.option("--until", callback=_when, help="Before this time.")
-@click.option("--ip", "within", callback=_networks, help="Only this address or network.")
+@click.option(
+    "--since", callback=options.parsed(_when), help="From this time on: 2026-11-24T10:00, 2h, 7d."
+)
+@click.option("--until", callback=options.parsed(_when), help="Before this time.")
+@click.option(
+    "--ip", "within", callback=options.parsed(networks.parse), help="Only this address or network."
+)
 @click.option("--function", type=click.Choice(get_args(Function)), help="Only what it decided.")
 @click.option("--action", type=click.Choice(get_args(Action)), help="Only this outcome.")
 @options.config_option("The configuration that names the log's directory.")

@@ -11,7 +11,7 @@ from sender_filter.io import control
 from sender_filter.io.messages import Answer, Failure, Request
 from sender_filter.settings import loading, reading
 from sender_filter.settings.reading import ConfigError
-from sender_filter.settings.schema import Config
+from sender_filter.settings.schema import Config, Control
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -37,6 +37,23 @@ def read_config(path: Path | None) -> Config:
 
 
 Result = TypeVar("Result")
+Callback = Callable[[click.Context, click.Parameter, str | None], Result | None]
+
+
+def parsed(parse: Callable[[str], Result]) -> Callback[Result]:
+    """A value of the command line, read by a function that raises ValueError for what is none."""
+
+    def callback(
+        ctx: click.Context,  # noqa: ARG001 - click's signature
+        param: click.Parameter,  # noqa: ARG001
+        value: str | None,
+    ) -> Result | None:
+        try:
+            return None if value is None else parse(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+
+    return callback
 
 
 def failing(function: Callable[[Path], Result]) -> Callable[[Path], Result]:
@@ -58,7 +75,7 @@ def ask(path: Path | None, request: Request) -> Answer:
     Raises:
         ClickException: It is not running, or it could not answer.
     """
-    socket = Path(read_config(path).control.socket)
+    socket = _control_socket(path)
     try:
         answer = control.ask(socket, request)
     except OSError as error:
@@ -67,6 +84,20 @@ def ask(path: Path | None, request: Request) -> Answer:
     if isinstance(answer, Failure):
         raise click.ClickException(answer.error)
     return answer
+
+
+def _control_socket(path: Path | None) -> Path:
+    """Where the running filter answers; it may run well while its configuration is being mended.
+
+    Raises:
+        ClickException: The configuration that was named cannot be used.
+    """
+    try:
+        return Path(reading.read(path or loading.default_path()).control.socket)
+    except ConfigError as error:
+        if path is not None:
+            raise click.ClickException(str(error)) from None
+        return Path(Control().socket)
 
 
 def plain(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Literal
 
 import click
 import msgspec
@@ -15,45 +16,30 @@ _SPAN = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-def _seconds(
-    ctx: click.Context,  # noqa: ARG001 - click's signature
-    param: click.Parameter,  # noqa: ARG001
-    value: str | None,
-) -> float | None:
+def _seconds(text: str) -> float:
     """A span of time such as ``30m``, ``2h`` or ``7d``.
 
     Raises:
-        BadParameter: It is none.
+        ValueError: It is none.
     """
-    if value is None:
-        return None
-    found = _SPAN.fullmatch(value)
+    found = _SPAN.fullmatch(text)
     if found is None or not int(found[1]):
-        msg = f"{value!r} is no span of time such as 30m, 2h or 7d"
-        raise click.BadParameter(msg)
+        msg = f"{text!r} is no span of time such as 30m, 2h or 7d"
+        raise ValueError(msg)
     return float(int(found[1]) * _UNITS[found[2]])
 
 
-def _network(
-    ctx: click.Context,  # noqa: ARG001 - click's signature
-    param: click.Parameter,  # noqa: ARG001
-    value: str,
-) -> str:
+def _network(text: str) -> str:
     """An address, network or range, written as in a list.
 
     Raises:
-        BadParameter: It is none of them.
+        ValueError: It is none of them.
     """
-    try:
-        networks.parse(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-    return value
+    networks.parse(text)
+    return text
 
 
-_whom = click.argument("network", callback=_network)
-_span = click.option("--for", "seconds", callback=_seconds, help="For how long: 30m, 2h, 7d.")
-_why = click.option("--comment", default="", help="Why, for the log.")
+_whom = click.argument("network", callback=options.parsed(_network))
 _config = options.config_option("The configuration that the filter runs with.")
 
 
@@ -67,24 +53,16 @@ def approve() -> None:
     """Never refuse clients from now on, beside the list files; a block of them ends."""
 
 
-@block.command("add")
-@_whom
-@_span
-@_why
-@_config
-def add_block(network: str, seconds: float | None, comment: str, path: Path | None) -> None:
-    """Refuse NETWORK: with 554 for good, or with 421 for a time."""
-    _order("block", network, seconds, comment, path)
+def _adding(order: Literal["block", "approve"], text: str) -> click.Command:
+    @click.command("add", help=text)
+    @_whom
+    @click.option("--for", "seconds", callback=options.parsed(_seconds), help="30m, 2h, 7d.")
+    @click.option("--comment", default="", help="Why, for the log.")
+    @_config
+    def add(network: str, seconds: float | None, comment: str, path: Path | None) -> None:
+        _order(Request(order, network, seconds, comment), path)
 
-
-@approve.command("add")
-@_whom
-@_span
-@_why
-@_config
-def add_approval(network: str, seconds: float | None, comment: str, path: Path | None) -> None:
-    """Let NETWORK pass, for good or for a time."""
-    _order("approve", network, seconds, comment, path)
+    return add
 
 
 @click.command("remove")
@@ -92,50 +70,39 @@ def add_approval(network: str, seconds: float | None, comment: str, path: Path |
 @_config
 def remove(network: str, path: Path | None) -> None:
     """Take back what was said about NETWORK, by an operator or by a function."""
-    _order("release", network, None, "", path)
+    _order(Request("release", network), path)
 
 
-def _order(
-    command: str, network: str, seconds: float | None, comment: str, path: Path | None
-) -> None:
-    request = msgspec.convert(
-        {"command": command, "address": network, "seconds": seconds, "comment": comment}, Request
-    )
+def _order(request: Request, path: Path | None) -> None:
     answer = options.ask(path, request)
     if isinstance(answer, Done):
         click.echo(answer.text)
 
 
-def _list(kind: str, path: Path | None, *, json: bool) -> None:
-    answer = options.ask(path, Request("entries"))
-    if not isinstance(answer, Entries):
-        return
-    found = [each for each in answer.entries if each.kind == kind]
-    if json:
-        click.echo(msgspec.json.encode(found).decode())
-    else:
-        show(("network", "who", "since", "until", "comment"), map(_row, found))
+def _listing(kind: str, text: str) -> click.Command:
+    @click.command("list", help=text)
+    @_config
+    @options.as_json
+    def list_entries(path: Path | None, *, json: bool) -> None:
+        answer = options.ask(path, Request("entries"))
+        if not isinstance(answer, Entries):
+            return
+        found = [each for each in answer.entries if each.kind == kind]
+        if json:
+            click.echo(msgspec.json.encode(found).decode())
+        else:
+            show(("network", "who", "since", "until", "comment"), map(_row, found))
+
+    return list_entries
 
 
 def _row(entry: RuntimeEntry) -> tuple[str, ...]:
     return entry.network, entry.who, entry.since, entry.until or "for good", entry.comment
 
 
-@block.command("list")
-@_config
-@options.as_json
-def list_blocks(path: Path | None, *, json: bool) -> None:
-    """Show what is blocked at run time, by operators and by the functions."""
-    _list("block", path, json=json)
-
-
-@approve.command("list")
-@_config
-@options.as_json
-def list_approvals(path: Path | None, *, json: bool) -> None:
-    """Show what is approved at run time."""
-    _list("approval", path, json=json)
-
-
+block.add_command(_adding("block", "Refuse NETWORK: with 554 for good, or with 421 for a time."))
+block.add_command(_listing("block", "Show what operators and the functions have blocked."))
 block.add_command(remove)
+approve.add_command(_adding("approve", "Let NETWORK pass, for good or for a time."))
+approve.add_command(_listing("approval", "Show what is approved at run time."))
 approve.add_command(remove)
