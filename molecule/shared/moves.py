@@ -199,6 +199,11 @@ class Fleet:
         """Start one of the project's playbooks."""
         return Run("ansible-playbook", f"playbooks/{playbook}", *arguments)
 
+    def configure(self, **settings: object) -> None:
+        """Bring all to `edge` with these variables of role sender_filter, and no others."""
+        variables = {f"sender_filter_{name}": value for name, value in settings.items()}
+        self.play(PLAYBOOKS[EDGE], "--extra-vars", json.dumps(variables)).must_pass()
+
     def bring(self, topology: str) -> None:
         """See that each gateway is in a topology, by a move where one is not."""
         if any(one.topology != topology for one in self.ends().values()):

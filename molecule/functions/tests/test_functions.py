@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from lab_hosts import Client, MailStore, eventually
-from moves import EDGE, PLAYBOOKS, Fleet, Gateway
+from moves import Fleet, Gateway
 from services import Dns, Redis, eventually_greeted, greeting_of
 from smtp import Session, message, unique
 
@@ -18,15 +18,6 @@ GTUBE = b"XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X\r
 EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + rb"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*" + b"\r\n"
 GO_AWAY = ":127.255.255.254:Ask us from elsewhere"
 RECIPIENTS = "inline:{ { recipient@example.test = ok } }"
-
-
-def settings(**more: Any) -> dict[str, Any]:
-    """The role's variables, each function off unless it is named."""
-    return {f"sender_filter_{name}": value for name, value in more.items()}
-
-
-def configure(fleet: Fleet, **more: Any) -> None:
-    fleet.play(PLAYBOOKS[EDGE], "--extra-vars", json.dumps(settings(**more))).must_pass()
 
 
 def status(gateway: Gateway) -> dict[str, Any]:
@@ -54,8 +45,7 @@ def _only_one_recipient(fleet: Fleet) -> Iterator[None]:
 def asking(fleet: Fleet, dns: Dns, client: Client) -> Dns:
     """Each gateway asks the lab's list, which has one of the client's addresses on it."""
     dns.publish(client.source(LISTED))
-    configure(
-        fleet,
+    fleet.configure(
         email_reputation_enabled=True,
         email_reputation_zones=[{"name": "bl.example.test"}],
         email_reputation_options={"deadline_seconds": 2, "canary_seconds": 2, "stale_seconds": 0},
@@ -138,7 +128,7 @@ def test_who_harvests_is_blocked_until_an_operator_says_otherwise(
     fleet: Fleet, client: Client
 ) -> None:
     small = {"most_recipients": 2, "most_unknown": 1, "total_messages": 4}
-    configure(fleet, ip_profiler_enabled=True, ip_profiler_rules={"harvest": small})
+    fleet.configure(ip_profiler_enabled=True, ip_profiler_rules={"harvest": small})
     source = client.source(HARVESTER)
     fleet.run(f"senderfilter block remove {source}")
     for gateway in fleet.gateways:
@@ -164,7 +154,7 @@ def test_what_the_scan_service_finds_counts_also_while_nobody_listens(
         "harvest": {"enabled": "off"},
         "bounced": {"enabled": "off"},
     }
-    configure(fleet, ip_profiler_enabled=True, ip_profiler_rules=rules)
+    fleet.configure(ip_profiler_enabled=True, ip_profiler_rules=rules)
     reader = "sender-filter-scan-reports.service"
     place = "/var/lib/sender-filter/scan-reports.cursor"
     fleet.run(
@@ -204,7 +194,7 @@ def chain(*addresses: str) -> bytes:
 def test_behind_a_known_host_the_origin_is_judged(
     fleet: Fleet, client: Client, mailstore: MailStore
 ) -> None:
-    configure(fleet, known_hosts_enabled=True, blocked=["203.0.113.0/24"])
+    fleet.configure(known_hosts_enabled=True, blocked=["203.0.113.0/24"])
     for gateway in fleet.gateways:
         refused, passed, forged = unique(), unique(), unique()
         with Session(client, gateway.host.address) as session:
@@ -259,8 +249,7 @@ def test_a_block_at_one_gateway_counts_at_all_and_without_the_server_each_goes_o
     fleet: Fleet, client: Client, redis: Redis
 ) -> None:
     redis.start()
-    configure(
-        fleet,
+    fleet.configure(
         throttling_enabled=True,
         throttling_address={"most_connections": 3, "block_seconds": 30},
         state="redis",
