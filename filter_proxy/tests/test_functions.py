@@ -212,6 +212,21 @@ async def test_behind_a_known_host_the_origin_is_judged_and_nothing_half_deliver
     assert (passed["address"], passed["action"]) == ("198.51.100.7", "pass")
 
 
+async def test_a_judgement_that_fails_lets_the_message_pass(proxy):
+    postfix = Postfix()
+    await postfix.start()
+    proxy.configure(postfix.port, more=KNOWN_HOSTS)
+    broken = (
+        "from sender_filter.core.received import source\n"
+        "def find(*_): raise RuntimeError('broken on purpose')\n"
+        "source.find = find\n"
+    )
+    await proxy.start(change=broken)
+    replies = await (await Client.of(proxy)).deliver(received("203.0.113.7"))
+    assert replies[4] == "250 2.0.0 Ok: queued as Q1"
+    await proxy.says("a message could not be judged, and passes")
+
+
 @pytest.mark.skipif(rbldnsd.PROGRAM is None, reason="rbldnsd is not installed")
 async def test_a_listed_origin_is_refused_with_the_lists_own_words(proxy, tmp_path):
     folder = tmp_path / "zones"

@@ -22,6 +22,7 @@ from sender_filter.core.smtp.events import (
 )
 from sender_filter.core.smtp.session import Session as Smtp
 from sender_filter.core.smtp.transactions import Transaction, Transactions
+from sender_filter.io.journal import log
 
 Carry = ToServer | ToClient | CloseServer | CloseClient
 """What the shell is to do with the connections."""
@@ -124,7 +125,11 @@ class Observer:
             self._task = asyncio.get_running_loop().create_task(self._await(judgement))
 
     async def _await(self, judgement: Awaitable[Verdict]) -> None:
-        verdict = await judgement
+        try:
+            verdict = await judgement
+        except Exception:  # whatever it is, the message must not wait for ever
+            log.exception("a message could not be judged, and passes")
+            verdict = Verdict(None, None)
         self.judging = False
         self._subject = verdict.subject
         smtp = self._smtp
