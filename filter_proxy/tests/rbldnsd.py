@@ -33,6 +33,11 @@ ZONES = {
 9.2.0.192 3000 A 127.0.0.9
 9.2.0.192 3000 TXT "by hand"
 """,
+    "names.test:generic": """\
+list 300 A 203.0.113.20
+list MX 10 mx.names.test
+mx 300 A 203.0.113.21
+""",
     "world.test:ip4trie": """\
 :127.0.0.2:This list has ended
 0.0.0.0/0

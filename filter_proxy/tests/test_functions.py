@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import signal
 import socket
 import urllib.request
 
@@ -100,6 +101,18 @@ class Client:
         """The replies to the greeting, MAIL, RCPT, DATA and the message."""
         lines = ("MAIL FROM:<a@example.test>", "RCPT TO:<b@example.test>", "DATA", message)
         return [await self.reply(), *[await self.say(line) for line in lines]]
+
+
+@pytest.fixture
+def zones(tmp_path):
+    """A real rbldnsd, which runs as another user."""
+    folder = tmp_path / "zones"
+    folder.mkdir()
+    for each in (tmp_path, folder):
+        each.chmod(0o755)
+    found = rbldnsd.Rbldnsd(folder)
+    yield found
+    found.stop()
 
 
 async def started(proxy, postfix, more):
@@ -228,28 +241,39 @@ async def test_a_judgement_that_fails_lets_the_message_pass(proxy):
 
 
 @pytest.mark.skipif(rbldnsd.PROGRAM is None, reason="rbldnsd is not installed")
-async def test_a_listed_origin_is_refused_with_the_lists_own_words(proxy, tmp_path):
-    folder = tmp_path / "zones"
-    folder.mkdir()
-    folder.chmod(0o755)
-    tmp_path.chmod(0o755)
-    lists = rbldnsd.Rbldnsd(folder)
+async def test_a_listed_origin_is_refused_with_the_lists_own_words(proxy, zones):
     postfix = Postfix()
-    try:
-        await started(proxy, postfix, KNOWN_HOSTS + REPUTATION.format(lists.address))
-        replies = await (await Client.of(proxy)).deliver(received("198.51.100.7"))
-        assert replies[4] == (
-            "550 5.7.1 Service unavailable; client [198.51.100.7] blocked using ip4.test; "
-            "An open relay"
-        )
-        assert postfix.messages == []
-        explained = await proxy.ask("check", "198.51.100.7")
-        assert (explained["function"], explained["action"]) == ("reputation", "permanent")
-        assert explained["checks"][-1]["cache"] == "hit"
-        proposed = await proxy.ask("check", "192.0.2.9", "--config", str(proxy.config))
-        assert (proposed["function"], proposed["action"]) == ("reputation", "permanent")
-    finally:
-        lists.stop()
+    await started(proxy, postfix, KNOWN_HOSTS + REPUTATION.format(zones.address))
+    replies = await (await Client.of(proxy)).deliver(received("198.51.100.7"))
+    assert replies[4] == (
+        "550 5.7.1 Service unavailable; client [198.51.100.7] blocked using ip4.test; An open relay"
+    )
+    assert postfix.messages == []
+    explained = await proxy.ask("check", "198.51.100.7")
+    assert (explained["function"], explained["action"]) == ("reputation", "permanent")
+    assert explained["checks"][-1]["cache"] == "hit"
+    proposed = await proxy.ask("check", "192.0.2.9", "--config", str(proxy.config))
+    assert (proposed["function"], proposed["action"]) == ("reputation", "permanent")
+
+
+@pytest.mark.skipif(rbldnsd.PROGRAM is None, reason="rbldnsd is not installed")
+async def test_a_domain_on_a_list_stands_for_its_hosts_and_those_that_take_its_mail(proxy, zones):
+    postfix = Postfix()
+    proxy.write_lists(blocked="# who\nList.Names.test temporary\n")
+    servers = f'[reputation]\nservers = ["{zones.address}"]\n'
+    await started(proxy, postfix, KNOWN_HOSTS + servers)
+    for address in ("203.0.113.20", "203.0.113.21"):
+        while (found := await proxy.ask("check", address))["function"] != "blocked":
+            await asyncio.sleep(0.05)
+        assert found["checks"][-1]["detail"] == f"{address} ({proxy.lists['blocked']}:2)"
+        replies = await (await Client.of(proxy)).deliver(received(address))
+        assert replies[4].startswith("421 4.7.0 ")
+    assert (await proxy.ask("check", "203.0.113.22"))["function"] == "none"
+    zones.stop()
+    proxy.signal(signal.SIGHUP)
+    await proxy.says("reloaded")
+    assert (await proxy.ask("check", "203.0.113.20"))["function"] == "blocked"
+    assert postfix.messages == []
 
 
 async def test_who_connects_too_often_is_blocked_for_a_while(proxy):

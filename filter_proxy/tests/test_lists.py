@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sender_filter.core import addresses
-from sender_filter.core.lists import AddressList, ListError
+from sender_filter.core.lists import AddressList, Domain, ListError
 
 
 def read(*lines, flags=True, file="x.list"):
@@ -98,3 +98,28 @@ def test_matches_name_the_right_one_of_several_files():
     for index in range(256):
         entries.read(f"f{index}", [f"10.0.{index}.0/24"], flags=True)
     assert str(entries.find(addresses.parse("10.0.255.9"))) == "10.0.255.0/24 (f255:1)"
+
+
+def test_a_domain_is_an_entry_and_stands_for_what_is_found_under_it():
+    entries = read("192.0.2.9", "Mail.Example.org temporary", file="b.list")
+    assert entries.entries == 2
+    domain = Domain("mail.example.org", "b.list", 2, temporary=True)
+    assert entries.domains == [domain]
+    found = AddressList()
+    found.put({domain: [addresses.parse("192.0.2.1"), addresses.parse("2001:db8::1")]})
+    for text in ("192.0.2.1", "2001:db8::1"):
+        match = found.find(addresses.parse(text))
+        assert (str(match), match.temporary) == (f"{text} (b.list:2)", True)
+    assert found.find(addresses.parse("192.0.2.2")) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "192.0.2.300", "192.0.2", "1.2.3.4.5", "192.0.2.x", "example", "-a.example", "a..example",
+        "a.example.", "*.example.org", "a" * 64 + ".example", "x_y.example", "a@example.org",
+    ],
+)  # fmt: skip
+def test_what_is_neither_an_address_nor_a_domain_is_an_error(text):
+    with pytest.raises(ListError, match=r"x\.list:1: "):
+        read(text)

@@ -5,12 +5,19 @@ the entry came from. A look-up asks one dict after the other, longest prefix fir
 entries that match, the narrowest one decides, and of two equal ones the first.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from sender_filter.core import networks
 from sender_filter.core.addresses import BITS, Address
 from sender_filter.core.networks import Network
+
+_DOMAIN = re.compile(
+    r"(?=.{4,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])",
+    re.ASCII | re.IGNORECASE,
+)
+"""A name (RFC 1123 section 2.1); its last label begins with a letter, as no address does."""
 
 _FLAGS = {"permanent": False, "temporary": True}
 
@@ -32,12 +39,34 @@ class Match(NamedTuple):
         return f"{self.network} ({self.file}:{self.line})"
 
 
+class Domain(NamedTuple):
+    """A domain name on a list: it stands for the addresses that it has now.
+
+    Attributes:
+        name: The name, in small letters.
+        file: Where it is written.
+        line: On which line.
+        temporary: Whether the word follows it.
+    """
+
+    name: str
+    file: str
+    line: int
+    temporary: bool
+
+
 class AddressList:
-    """The entries of one list, of any number of files."""
+    """The entries of one list, of any number of files.
+
+    Attributes:
+        entries: How many there are.
+        domains: Those that are names; whoever looks them up makes a list of what he finds.
+    """
 
     def __init__(self) -> None:
         """Start with no entry."""
         self.entries = 0
+        self.domains: list[Domain] = []
         self._files: list[str] = []
         # version -> prefix length -> leading bits -> packed origin. An origin is one integer
         # and not an object: half a million of them must fit into little memory.
@@ -64,6 +93,20 @@ class AddressList:
         except ValueError as error:
             msg = f"{file}:{number}: {error}"
             raise ListError(msg) from None
+        self._sort()
+
+    def put(self, found: Mapping[Domain, Iterable[Address]]) -> None:
+        """Add the addresses that domains have, each under the line that names the domain."""
+        for domain, addresses in found.items():
+            if domain.file not in self._files:
+                self._files.append(domain.file)
+            origin = self._origin(domain.line, self._files.index(domain.file), domain.temporary)
+            for address in addresses:
+                self._set(Network(*address, BITS[address.version]), origin)
+                self.entries += 1
+        self._sort()
+
+    def _sort(self) -> None:
         self._search = {version: self._in_order(version) for version in self._tables}
 
     def find(self, address: Address) -> Match | None:
@@ -85,12 +128,23 @@ class AddressList:
                 msg = f"{words[-1]!r} has no meaning on an approved list: remove the word"
                 raise ValueError(msg)
             temporary = _FLAGS[words.pop()]
-        origin = (line << 1 | temporary) << 8 | len(self._files) - 1
-        for network in networks.parse(" ".join(words)):
-            bits = BITS[network.version]
-            table = self._tables[network.version].setdefault(network.prefix, {})
-            table.setdefault(network.value >> (bits - network.prefix), origin)
+        text = " ".join(words)
+        if _DOMAIN.fullmatch(text):
+            self.domains.append(Domain(text.lower(), self._files[-1], line, temporary))
+        else:
+            origin = self._origin(line, len(self._files) - 1, temporary)
+            for network in networks.parse(text):
+                self._set(network, origin)
         self.entries += 1
+
+    @staticmethod
+    def _origin(line: int, file: int, temporary: bool) -> int:
+        return (line << 1 | temporary) << 8 | file
+
+    def _set(self, network: Network, origin: int) -> None:
+        bits = BITS[network.version]
+        table = self._tables[network.version].setdefault(network.prefix, {})
+        table.setdefault(network.value >> (bits - network.prefix), origin)
 
     def _in_order(self, version: int) -> list[tuple[int, dict[int, int]]]:
         """The tables of one IP version, longest prefix first, with the shift to reach them."""

@@ -54,11 +54,15 @@ class Policy(NamedTuple):
         approved: Clients that are never refused.
         blocked: Clients that are always refused.
         known: Hosts of our own side (Known Hosts); None if that function is off.
+        names_approved: The addresses that the domains on the approved list have now.
+        names_blocked: The same of the blocked list.
     """
 
     approved: AddressList
     blocked: AddressList
     known: AddressList | None = None
+    names_approved: AddressList = AddressList()
+    names_blocked: AddressList = AddressList()
 
     def is_known(self, address: Address) -> bool:
         """Whether an address is a known host: not it, but who is behind it, is judged."""
@@ -81,13 +85,13 @@ class Policy(NamedTuple):
         """
         text = str(address)
         start = clock()
-        match = self.approved.find(address)
+        match = self.approved.find(address) or self.names_approved.find(address)
         allowed = None if match else runtime.approval(address, now)
         approved = _check("approved", text, start, clock, match, allowed)
         if match or allowed:
             return Decision("approved", "pass", (approved,))
         start = clock()
-        match = self.blocked.find(address)
+        match = self.blocked.find(address) or self.names_blocked.find(address)
         block = None if match else runtime.block(address, now)
         function: Function = FUNCTION_OF[block.who] if block else "blocked"
         checks = (approved, _check(function, text, start, clock, match, block))

@@ -80,6 +80,27 @@ class CaresResolver:
         texts = [r.data.data for r in records if isinstance(r.data, pycares.TXTRecordData)]
         return b" ".join(texts) if texts else None
 
+    async def hosts(self, name: str) -> tuple[str, ...]:
+        """The addresses of a name, and of the hosts that take its mail (MX).
+
+        Raises:
+            DnsError: There was no answer of use to one of the questions.
+        """
+        records = await self._ask(name, "MX")
+        # A lone dot says that nobody takes mail (RFC 7505).
+        exchanges = (r.data.exchange for r in records if isinstance(r.data, pycares.MXRecordData))
+        hosts = {host for host in exchanges if host.strip(".")}
+        found: list[str] = []
+        for host in (name, *sorted(hosts)):
+            for kind in ("A", "AAAA"):
+                answers = await self._ask(host, kind)
+                found += [
+                    r.data.addr
+                    for r in answers
+                    if isinstance(r.data, pycares.ARecordData | pycares.AAAARecordData)
+                ]
+        return tuple(found)
+
     async def negative_ttl(self, zone: str) -> int | None:
         """How long "no such name" holds in a zone (RFC 2308 section 5); None if it does not say."""
         for record in await self._ask(zone, "SOA"):

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import uvloop
@@ -22,6 +23,7 @@ from sender_filter.core.reputation.source import ZoneHealth
 from sender_filter.io import last_resort, signals
 from sender_filter.io.channel import Alive, Ready, Reloading, Stopping
 from sender_filter.io.control import ControlSocket
+from sender_filter.io.domains import Domains
 from sender_filter.io.door import Door
 from sender_filter.io.journal import log
 from sender_filter.io.judge import Judge
@@ -44,6 +46,7 @@ from sender_filter.io.record_writer import RecordWriter
 from sender_filter.io.supervisor import Assignment
 from sender_filter.io.upstream import Upstream
 from sender_filter.settings import loading
+from sender_filter.settings.loading import Settings
 from sender_filter.settings.reading import ConfigError
 from sender_filter.settings.schema import Config
 
@@ -75,6 +78,8 @@ class Worker:
         self._upstream = Upstream()
         self._records = RecordWriter(settings.config.log)
         self._ledger = Ledger(settings.config, self._records.put)
+        self._domains = Domains(settings.config.reputation.servers, self._take_names)
+        settings = self._complete(settings)
         self._judge = Judge(settings, self._ledger.keeper.lists)
         self._metrics = Metrics(self._status)
         self._metrics_server = MetricsServer(settings.config.metrics.address, self._metrics.text)
@@ -106,6 +111,7 @@ class Worker:
             task.cancel()
         if not self._shared:
             self._control.close(remove=True)
+        await self._domains.close()
         await self._judge.close()
         await self._ledger.close()
         await self._records.close()
@@ -164,14 +170,25 @@ class Worker:
             log.error("reload refused, the old settings stay: %s", error)
         else:
             self._reload_error = None
-            self._door.settings = new
-            self._judge.change(new)
+            self._take(new)
             self._ledger.change(new.config)
             self._records.change(new.config.log)
             if _fixed(new.config) != _fixed(old.config):
                 log.warning("listen, control, state and metrics change only with a restart")
             log.info("reloaded in %.3f s: %s", new.load_seconds, loading.summary(new))
         self._reporter.tell(Ready(reloaded=self._reload_error is None))
+
+    def _complete(self, settings: Settings) -> Settings:
+        return replace(settings, policy=self._domains.complete(settings.policy))
+
+    def _take(self, settings: Settings) -> None:
+        """Judge by other settings from now on; no session is touched."""
+        self._door.settings = self._complete(settings)
+        self._judge.change(self._door.settings)
+
+    def _take_names(self) -> None:
+        """The domains on the lists have other addresses now."""
+        self._take(self._door.settings)
 
     async def _pulse(self) -> None:
         """Tell the supervisor, and the kernel, that the loop turns."""
