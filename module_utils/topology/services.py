@@ -39,7 +39,9 @@ def reload_postfix(config_dir: Path) -> None:
     """Tell master to read its files again. It does so a little later."""
     result = run(["postfix", "-c", str(config_dir), "reload"])
     if result.returncode != 0:
-        msg = f"postfix reload failed: {result.stderr.strip()}"
+        # Without a terminal most of what it has to say goes to the log.
+        said = result.stderr.strip() or postfix_last_words()
+        msg = f"postfix reload failed: {said}"
         raise ServiceError(msg)
 
 
@@ -149,8 +151,7 @@ def last_words(unit: str, lines: int = 8) -> str:
 
 
 def postfix_last_words(lines: int = 5) -> str:
-    """The end of master's log, wherever its unit is called from."""
-    result = run(
-        ["journalctl", "--quiet", "--no-pager", f"--lines={lines}", "--identifier=postfix/master"]
-    )
+    """The end of what master and the postfix command have logged, whatever unit they run in."""
+    names = [f"--identifier={name}" for name in ("postfix/master", "postfix/postfix-script")]
+    result = run(["journalctl", "--quiet", "--no-pager", f"--lines={lines}", *names])
     return result.stdout.strip()

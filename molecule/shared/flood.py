@@ -12,6 +12,7 @@ import random
 import smtplib
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from email.utils import formatdate
 
 ENDS = [b"", b" ", b".", b"..", b".\t", b"From here", b"\xc3\xa4\xff"]
 
@@ -30,7 +31,7 @@ def send(number: int) -> tuple[str, str]:
     subject = f"{token}-{number:04}"
     text = body(random.Random(subject))
     headers = f"From: <sender@remote.test>\r\nTo: <r@example.test>\r\nSubject: {subject}\r\n"
-    headers += f"Date: Mon, 24 Nov 2025 10:00:00 +0000\r\nMessage-ID: <{subject}@remote.test>\r\n"
+    headers += f"Date: {formatdate()}\r\nMessage-ID: <{subject}@remote.test>\r\n"
     with smtplib.SMTP(target, 25, timeout=120, source_address=(source, 0)) as session:
         session.sendmail(
             "sender@remote.test",

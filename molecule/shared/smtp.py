@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 from collections.abc import Sequence
+from email.utils import formatdate
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -149,7 +150,7 @@ def unique() -> str:
 def message(subject: str, body: bytes = BODY, headers: Sequence[str] = ()) -> bytes:
     """A message with CRLF line ends; `body` must have them already."""
     lines = [f"From: <{SENDER}>", f"To: <{RECIPIENT}>", f"Subject: {subject}"]
-    lines += ["Date: Mon, 24 Nov 2025 10:00:00 +0000", f"Message-ID: <{uuid4().hex}@remote.test>"]
+    lines += [f"Date: {formatdate()}", f"Message-ID: <{uuid4().hex}@remote.test>"]
     return "".join(f"{line}\r\n" for line in [*lines, *headers]).encode() + b"\r\n" + body
 
 

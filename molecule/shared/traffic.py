@@ -136,7 +136,10 @@ class Traffic:
                     gateway.host.run("postqueue -f")  # what waits for its next attempt goes now
             return missing <= set(copies)
 
-        eventually(all_arrived, "each acknowledged message arrives", seconds)
+        try:
+            eventually(all_arrived, "each acknowledged message arrives", seconds)
+        except AssertionError as late:
+            raise AssertionError(f"{late}\n{self._traces(missing - set(copies))}") from None
         twice = [subject for subject, count in copies.items() if count > 1]
         assert not twice, f"arrived more than once: {twice}"
         bounced = [text for tally in tallies.values() for text in tally.bounced]
@@ -157,6 +160,16 @@ class Traffic:
             reasons = [*tally.lost, *tally.failures]
             assert not [each for each in reasons if "Refused" in each], f"{name}: {reasons}"
             assert tally.silence < seconds, f"{name}: {tally.silence} s without a greeting"
+
+    def _traces(self, missing: set[str]) -> str:
+        """What the gateways' logs and queues say of messages that have not arrived."""
+        found = [f"missing: {sorted(missing)}"]
+        for gateway in self._gateways:
+            for subject in sorted(missing)[:3]:
+                log = f"journalctl --no-pager --quiet --grep={subject} | tail --lines=5"
+                found.append(f"{gateway.name}: {gateway.host.run(log)}")
+            found.append(f"{gateway.name}: {gateway.host.run('postqueue -p | tail --lines=8')}")
+        return "\n".join(found)
 
     def _ask(self) -> dict[str, dict[str, Any]]:
         assert self._process.stdin is not None

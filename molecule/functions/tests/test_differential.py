@@ -9,6 +9,7 @@ import base64
 import json
 import re
 import subprocess
+from email.utils import formatdate
 from pathlib import Path
 from uuid import uuid4
 
@@ -23,7 +24,7 @@ HELLO = b"EHLO client.example.test\r\n"
 ENVELOPE = b"MAIL FROM:<sender@remote.test>\r\nRCPT TO:<recipient@example.test>\r\n"
 HEAD = (
     b"From: <sender@remote.test>\r\nTo: <recipient@example.test>\r\nSubject: {token}\r\n"
-    b"Date: Tue, 24 Nov 2026 10:00:00 +0000\r\nMessage-ID: <{token}@remote.test>\r\n\r\n"
+    b"Date: " + formatdate().encode() + b"\r\nMessage-ID: <{token}@remote.test>\r\n\r\n"
 )
 SECOND = HEAD.replace(b"{token}", b"{token}-smuggled")
 QUIT = b"QUIT\r\n"
