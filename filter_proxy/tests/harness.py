@@ -102,7 +102,7 @@ class Filter:
             f'[state]\nfile = "{self.directory / "state.sqlite"}"\n{more}'
         )
 
-    async def start(self, *, environ=None, launcher=(), sockets=(), change=""):
+    async def start(self, *options, environ=None, launcher=(), sockets=(), change=""):
         """Start it and wait until it says READY.
 
         By way of a launcher; with sockets as from systemd; with a change to its code.
@@ -119,7 +119,7 @@ class Filter:
         self.notify.bind(str(address))
         with self.stderr.open("ab") as stderr:
             self.process = subprocess.Popen(
-                [*launcher, COMMAND, "serve", "--config", self.config],
+                [*launcher, COMMAND, "serve", *options, "--config", self.config],
                 env=os.environ | {"NOTIFY_SOCKET": str(address)} | (environ or {}),
                 stderr=stderr,
                 pass_fds=[each.fileno() for each in sockets],

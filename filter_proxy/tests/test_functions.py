@@ -313,7 +313,7 @@ async def test_what_the_scan_service_finds_counts_once_against_the_client(proxy,
 
     async def report(queue_id, client="192.0.2.250"):
         request = Request("report", client, kind="spam", queue_id=queue_id)
-        await asyncio.to_thread(control.ask, proxy.directory / "control", request)
+        await asyncio.to_thread(control.ask, [proxy.directory / "control"], request)
 
     for queue_id in ("Q1", "Q1", "Q1"):
         await report(queue_id)

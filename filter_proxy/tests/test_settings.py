@@ -2,7 +2,7 @@
 
 import pytest
 
-from sender_filter.settings import endpoints, loading, reading
+from sender_filter.settings import endpoints, fronts, loading, reading
 from sender_filter.settings.reading import ConfigError
 from sender_filter.settings.schema import Config
 
@@ -34,6 +34,13 @@ def test_an_empty_file_gives_the_defaults(tmp_path):
         ("[listen]\naddresses = [5]", r"listen.addresses\[0\]: Expected str, got int"),
         ("[listen]\naddresses = ['25']", r"listen.addresses: '25' is not address:port"),
         ("[upstream]\naddress = 'localhost:2500'", r"upstream.address: 'localhost' is not an IP"),
+        ("[inline]\naddress = '192.0.2.1:10020'", r"inline.address: .* is not on loopback: a str"),
+        (
+            "[inline]\nupstream = '[::]:10021'",
+            r"inline.upstream: '\[::\]:10021' is not on loopback",
+        ),
+        ("[inline]\naddress = '10020'", r"inline.address: '10020' is not address:port"),
+        ("[inline]\ncontrol = 'sock'", r"inline.control: 'sock' is not an absolute path"),
         ("[lists]\nblocked = ['']", r"lists.blocked: '' is not the name of a file"),
         ("[log]\ndirectory = 'log'", r"log.directory: 'log' is not an absolute path"),
         ("[log]\ndays = 0", r"log.days: Expected int >= 1"),
@@ -65,6 +72,16 @@ def test_lists_are_loaded_with_it_or_named_in_the_error(tmp_path):
     blocked.write_text("192.0.2.1\nnonsense\n")
     with pytest.raises(ConfigError, match=rf"{blocked}:2: 'nonsense' is not an IP address"):
         loading.load(path)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:10020", "127.1.2.3:0", "[::1]:10020"])
+def test_each_front_has_its_places(tmp_path, address):
+    config = read(tmp_path, f"[inline]\naddress = '{address}'\n[upstream]\nconnect_seconds = 5\n")
+    edge, inline = fronts.of(config, "edge"), fronts.of(config, "inline")
+    assert (inline.addresses, inline.upstream.address) == ([address], "127.0.0.1:10021")
+    assert inline.upstream.connect_seconds == edge.upstream.connect_seconds == 5
+    assert (edge.addresses, edge.upstream) == (config.listen.addresses, config.upstream)
+    assert edge.control != inline.control
 
 
 @pytest.mark.parametrize("text", ["127.0.0.1:25", "[::1]:2500", "[::]:0"])

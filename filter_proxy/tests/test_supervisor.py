@@ -292,7 +292,7 @@ async def test_a_worker_that_just_begins_misses_no_command(proxy):
     proxy.configure(1)
     slow = (
         "import time, sender_filter.io.worker as w; work = w.work;"
-        "w.work = lambda assignment: time.sleep(0.5) or work(assignment)"
+        "w.work = lambda *given: time.sleep(0.5) or work(*given)"
     )
     await proxy.start(change=slow)
     os.kill(await proxy.worker(), signal.SIGKILL)
@@ -345,7 +345,7 @@ async def test_a_first_worker_that_cannot_work_ends_the_filter(proxy):
     proxy.config.write_text(text.replace('/control"', '/nowhere/control"'))
     done = await asyncio.to_thread(proxy.run, "serve", check=False)
     assert done.returncode == 1
-    assert f"control.socket: {proxy.directory}/nowhere/control: No such file" in done.stderr
+    assert f"control socket {proxy.directory}/nowhere/control: No such file" in done.stderr
     assert "ended with code 1 before it was ready" in done.stderr
     assert "Traceback" not in done.stderr
 

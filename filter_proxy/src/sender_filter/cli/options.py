@@ -9,9 +9,9 @@ import click
 
 from sender_filter.io import control
 from sender_filter.io.messages import Answer, Failure, Request
-from sender_filter.settings import loading, reading
+from sender_filter.settings import fronts, loading, reading
 from sender_filter.settings.reading import ConfigError
-from sender_filter.settings.schema import Config, Control
+from sender_filter.settings.schema import Config
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -75,29 +75,35 @@ def ask(path: Path | None, request: Request) -> Answer:
     Raises:
         ClickException: It is not running, or it could not answer.
     """
-    socket = _control_socket(path)
+    sockets = control_sockets(_config_in_use(path))
     try:
-        answer = control.ask(socket, request)
+        answer = control.ask(sockets, request)
     except OSError as error:
-        msg = f"no filter answers on {socket}: {error.strerror or error}; is it running?"
+        places = " or ".join(map(str, sockets))
+        msg = f"no filter answers on {places}: {error.strerror or error}; is it running?"
         raise click.ClickException(msg) from None
     if isinstance(answer, Failure):
         raise click.ClickException(answer.error)
     return answer
 
 
-def _control_socket(path: Path | None) -> Path:
-    """Where the running filter answers; it may run well while its configuration is being mended.
+def control_sockets(config: Config) -> list[Path]:
+    """Where a running filter may answer; if both fronts are served, the first is asked."""
+    return [fronts.of(config, "edge").control, fronts.of(config, "inline").control]
+
+
+def _config_in_use(path: Path | None) -> Config:
+    """What the filter runs with; it may run well while its configuration is being mended.
 
     Raises:
         ClickException: The configuration that was named cannot be used.
     """
     try:
-        return Path(reading.read(path or loading.default_path()).control.socket)
+        return reading.read(path or loading.default_path())
     except ConfigError as error:
         if path is not None:
             raise click.ClickException(str(error)) from None
-        return Path(Control().socket)
+        return Config()
 
 
 def plain(text: str) -> str:

@@ -21,14 +21,14 @@ _SAVE_SECONDS = 1.0
 def command(path: Path | None) -> None:
     """Tell the running filter what the scan service finds; a unit of its own runs this."""
     config = options.read_config(path)
-    socket = Path(config.control.socket)
+    sockets = options.control_sockets(config)
     place = scan_log.Place(Path(config.state.file).with_name("scan-reports.cursor"))
     saved = 0.0
     try:
         for line in scan_log.follow(place.load()):
             report = scan_reports.parse(line.text)
             if report is not None:
-                _hand_over(socket, report)
+                _hand_over(sockets, report)
             if report is not None or time.monotonic() > saved + _SAVE_SECONDS:
                 place.save(line.cursor)
                 saved = time.monotonic()
@@ -36,13 +36,13 @@ def command(path: Path | None) -> None:
         raise click.ClickException(str(error)) from None
 
 
-def _hand_over(socket: Path, report: Report) -> None:
+def _hand_over(sockets: list[Path], report: Report) -> None:
     """Tell the filter, however long it may take until one answers."""
     request = Request("report", report.client, kind=report.kind, queue_id=report.queue_id)
     away = False
     while True:
         try:
-            control.ask(socket, request)
+            control.ask(sockets, request)
         except OSError as error:
             if not away:
                 log.warning("no filter takes reports, they wait: %s", error.strerror or error)

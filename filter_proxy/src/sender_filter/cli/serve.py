@@ -1,6 +1,7 @@
 """``senderfilter serve``."""
 
 import contextlib
+import functools
 import os
 import resource
 from pathlib import Path
@@ -12,7 +13,8 @@ from sender_filter.io import journal, listeners, worker
 from sender_filter.io.journal import log
 from sender_filter.io.supervisor import Supervisor
 from sender_filter.io.systemd import Notifier
-from sender_filter.settings import loading
+from sender_filter.settings import fronts, loading
+from sender_filter.settings.fronts import FrontName
 
 _FILES_A_SESSION = 3  # client, Postfix, and a refused client that is let linger
 _FILES_BESIDE = 64
@@ -20,7 +22,8 @@ _FILES_BESIDE = 64
 
 @click.command()
 @options.config_option("The configuration file.")
-def serve(path: Path | None) -> None:
+@click.option("--inline", is_flag=True, help="Be Postfix's before-queue filter, by [inline].")
+def serve(path: Path | None, *, inline: bool) -> None:
     """Run the filter in the foreground: a supervisor, and a worker that serves.
 
     SIGHUP loads configuration and lists anew. SIGTERM stops: the worker takes nobody new and
@@ -31,13 +34,17 @@ def serve(path: Path | None) -> None:
     the worker, and a second SIGTERM cuts the sessions.
     """
     journal.set_up()
+    front: FrontName = "inline" if inline else "edge"
     settings = options.failing(loading.load)(path or loading.default_path())
     log.info("%s: %s", settings.path, loading.summary(settings))
     _raise_file_limit(settings.config.limits.sessions)
     try:
-        sockets, shared = listeners.open_all(settings.config.listen.addresses)
+        sockets, shared = listeners.open_all(
+            fronts.of(settings.config, front).addresses, on_loopback=inline
+        )
         notifier = Notifier(os.environ)
-        code = Supervisor(settings, sockets, notifier, worker.work, shared=shared).run()
+        work = functools.partial(worker.work, front)
+        code = Supervisor(settings, sockets, notifier, work, shared=shared).run()
     except OSError as error:
         raise click.ClickException(error.strerror or str(error)) from None
     raise SystemExit(code)

@@ -36,7 +36,7 @@ def _rows(answer: Status) -> list[tuple[str, str]]:
         ("filter", f"{answer.version}, {answer.state} since {answer.since}"),
         ("release", answer.release),
         ("processes", f"worker {answer.pid}, supervisor {answer.supervisor}"),
-        ("listens on", ", ".join(answer.listeners)),
+        ("listens on", f"{', '.join(answer.listeners)} ({answer.front})"),
         ("sessions", f"{answer.sessions} now, {answer.relayed} relayed"),
         ("refused", f"{answer.refusing} now, {answer.refused} in all"),
         ("upstream", _upstream(answer.upstream)),

@@ -70,3 +70,8 @@ def parse_literal(text: str) -> Address:
     except (OSError, ValueError):  # ValueError: a NUL or a lone surrogate inside
         msg = f"{text!r} is not an IP address"
         raise ValueError(msg) from None
+
+
+def is_loopback(address: Address) -> bool:
+    """Whether only this host can use it (RFC 1122 section 3.2.1.3, RFC 4291 section 2.5.3)."""
+    return address.value >> 24 == 127 if address.version == 4 else address.value == 1

@@ -31,9 +31,10 @@ Result = Literal["match", "no_match", "listed", "not_listed", "skipped", "ok", "
 """Of a list or a function, whether it holds the address; of a zone of Email Reputation, whether it
 lists it; of anything else, whether it worked."""
 
-Found = Literal["peer", "received", "none"]
-"""How the address was found: it is the other end of the connection, or a Received header names it;
-``none``: all hosts on the way are known, so that nobody is judged."""
+Found = Literal["peer", "xforward", "received", "none"]
+"""How the address was found: it is the other end of the connection, Postfix has told it with
+XFORWARD, or a Received header names it; ``none``: all hosts on the way are known, so that nobody is
+judged."""
 
 Cache = Literal["hit", "miss", "stale"]
 """Whether an answer was kept from before, and whether its time was over."""
@@ -87,7 +88,7 @@ class DecisionRecord(Struct, frozen=True, omit_defaults=True, tag_field="event",
         action: What was done.
         checks: Each check, in order.
         reply: What a refused client was told.
-        peer: The other end of the connection, where that is not the address.
+        peer: The client, where that is not the address.
         hop: Which Received header named the address, the topmost being 1.
         doubt: Why the walk through the Received headers stopped where it did.
     """

@@ -6,6 +6,7 @@ import time
 from typing import NamedTuple
 
 from sender_filter.core import addresses
+from sender_filter.core.records import Found
 from sender_filter.settings.endpoints import Endpoint
 
 
@@ -16,11 +17,13 @@ class Arrival(NamedTuple):
         session: Id of its connection.
         client: Its address and port.
         started: When it came, on the monotonic clock.
+        found: How its address is known.
     """
 
     session: str
     client: Endpoint
     started: float
+    found: Found = "peer"
 
 
 class Arrivals:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -43,7 +43,7 @@ class ControlSocket:
             listener.listen()
         except OSError as error:
             listener.close()
-            msg = f"control.socket: {path}: {error.strerror or error}"
+            msg = f"control socket {path}: {error.strerror or error}"
             raise OSError(error.errno, msg) from None
         self._inode = path.stat().st_ino
         self._acceptor = Acceptor(listener, self._admit)
@@ -112,19 +112,25 @@ class _ControlClient(asyncio.Protocol):
             return Failure(str(error))
 
 
-def ask(path: Path, request: Request) -> Answer:
+def ask(paths: Sequence[Path], request: Request) -> Answer:
     """Ask the running filter, waiting for the answer; for the command line.
+
+    Args:
+        paths: Where it may be; the first that answers is asked.
+        request: What is asked.
 
     Raises:
         OSError: No filter answers there.
     """
     until = time.monotonic() + _PATIENCE_SECONDS
     while True:
-        try:
-            return _ask_once(path, request)
-        except _AWAY:
-            if time.monotonic() > until:
-                raise
+        late = time.monotonic() > until
+        for path in paths:
+            try:
+                return _ask_once(path, request)
+            except _AWAY:
+                if late and path == paths[-1]:
+                    raise
         time.sleep(0.05)
 
 

@@ -1,39 +1,67 @@
-"""Where each connection goes: to Postfix, or away with a reply. And the tally of it.
+"""Where each client goes: to Postfix, or away with a reply. And the tally of it.
 
 The door asks the judge and carries out what it says; it has no opinion of its own but one: no
-more sessions than the limit.
+more sessions than the limit. How clients come in, how they are refused and how Postfix is told who
+they are is the matter of the two kinds of door, ``io.edge`` and ``io.inline``.
 """
 
 import asyncio
 import socket
-import time
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import ClassVar, NamedTuple
 
 from sender_filter.core import addresses, replies
 from sender_filter.core.addresses import Address
 from sender_filter.core.policy import Decision
 from sender_filter.core.received.source import Source
-from sender_filter.core.records import Check, DecisionRecord, End, SessionRecord, timestamp
+from sender_filter.core.records import Check, End
 from sender_filter.core.replies import Reply
 from sender_filter.core.smtp.transactions import Transaction
-from sender_filter.io import arrival
+from sender_filter.io import recording
 from sender_filter.io.arrival import Arrival, Arrivals
 from sender_filter.io.judge import Judge
 from sender_filter.io.ledger import Ledger
 from sender_filter.io.messages import Request
 from sender_filter.io.observer import Interests, Observer, Verdict
 from sender_filter.io.record_writer import RecordWriter
-from sender_filter.io.refusing import RefusedClient, WaitingRoom
+from sender_filter.io.refusing import RefusedClient, Refusing, WaitingRoom
 from sender_filter.io.relay import Hooks, Session
 from sender_filter.io.upstream import Upstream
 from sender_filter.settings.loading import Settings
 
+Link = tuple[socket.socket | None, Check]
+"""A connection to Postfix, if there is one to be had, and how that went."""
 
-class Door:
+Connect = Callable[[], Awaitable[Link]]
+
+
+class Services(NamedTuple):
+    """Who serves a door.
+
+    Attributes:
+        judge: Judges clients and messages.
+        ledger: Counts what they do.
+        upstream: Connects to Postfix.
+        records: Takes the records.
+        tally: Counts decisions.
+    """
+
+    judge: Judge
+    ledger: Ledger
+    upstream: Upstream
+    records: RecordWriter
+    tally: Callable[[Decision], None]
+
+
+class Door(ABC):
     """Admits, refuses and counts clients.
 
     Attributes:
+        behind_postfix: Whether Postfix is in front of the door as well. Then greeting and EHLO are
+            over where a session begins, and a message has a Received field of this host.
+        patience: How long a refused client may take to leave, in seconds.
         settings: What is in force; a reload puts another one here.
         sessions: Those relayed now.
         refused: Refused clients that are still connected.
@@ -42,42 +70,38 @@ class Door:
         unseen_total: Sessions whose rest could not be read along, by the reason.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        judge: Judge,
-        ledger: Ledger,
-        upstream: Upstream,
-        records: RecordWriter,
-        count: Callable[[Decision], None],
-    ) -> None:
+    behind_postfix: ClassVar[bool]
+    patience: ClassVar[float]
+
+    def __init__(self, settings: Settings, services: Services) -> None:
         """Make a door that nobody has come through."""
         self.settings = settings
         self.unseen_total: Counter[str] = Counter()
-        self._judge = judge
-        self._ledger = ledger
         self.sessions: set[Session] = set()
-        self.refused = WaitingRoom(self._left)
+        self.refused = WaitingRoom(self._left, self.patience)
         self.relayed_total = 0
         self.refused_total = 0
-        self._upstream = upstream
-        self._records = records
-        self._count = count
+        self._judge, self._ledger, self._upstream, self._records, self._tally = services
         self._arrivals = Arrivals()
-        self._hooks = Hooks(self._ended)
+        self._hooks = Hooks(self._ended, self._worded(replies.upstream_away()))
         self._tasks: set[asyncio.Task[None]] = set()
         self._on_empty: Callable[[], None] = lambda: None
 
+    @abstractmethod
     def admit(self, connection: socket.socket, peer: tuple[str, int]) -> None:
         """Decide about a connection that was just accepted."""
-        who = self._arrivals.meet(peer)
-        decision = self._limit(self._judge.by_lists(who.client.address))
-        if decision.reply is None:
-            session = Session(who, arrival.endpoint(connection.getsockname()), self._hooks)
-            self.sessions.add(session)
-            self._spawn(self._relay(connection, session, decision))
-        else:
-            self._spawn(self._refuse(connection, who, decision, decision.reply))
+
+    @abstractmethod
+    def _refusal(self, session: Session, reply: Reply) -> Refusing:
+        """How the client of a session is refused."""
+
+    @abstractmethod
+    def _worded(self, reply: Reply) -> Reply:
+        """A refusal in the words that are understood here."""
+
+    @abstractmethod
+    def _is_new(self, who: Arrival) -> bool:
+        """Whether it is another connection of a client, to be counted."""
 
     def report(self, request: Request) -> None:
         """The scan service has found a message to be bad: it counts against who sent it.
@@ -124,27 +148,14 @@ class Door:
         checks = (*decision.checks, check)
         return Decision("limits", "temporary", checks, replies.too_many_sessions())
 
-    async def _refuse(
-        self, connection: socket.socket, who: Arrival, decision: Decision, reply: Reply
-    ) -> None:
-        self._record(who, decision)
-        client = RefusedClient(reply, self.refused)
-        if not await _attach(connection, client):
-            return
-        # The room is as large as the one for sessions. When it is full, a refused client gets
-        # its reply and nobody waits for its QUIT: refusing must never cost the others.
-        if len(self.refused) > self.settings.config.limits.sessions:
-            client.hurry()
-
-    async def _relay(self, connection: socket.socket, session: Session, decision: Decision) -> None:
-        if not await _attach(connection, session.client):
-            session.client.connection_lost(None)
+    async def _serve(self, session: Session, decision: Decision, connect: Connect) -> None:
+        """Go on with a client that the lists have been asked about, and that is connected."""
         if not session.ours:
             decision = await self._judge.of_client(decision, session.arrival.client.address)
         if decision.reply is not None:
             self._turn_away(session, decision, decision.reply)
             return
-        link, check = await self._upstream.connect(self.settings.config.upstream)
+        link, check = await connect()
         decision = decision._replace(checks=(*decision.checks, check))
         if link is None:
             reply = replies.upstream_away()
@@ -154,7 +165,7 @@ class Door:
         self._attend(session, decision)
         self.relayed_total += 1
         self._record(session.arrival, decision)
-        if not await _attach(link, session.upstream):
+        if not await attach(link, session.upstream):
             session.upstream.connection_lost(None)
 
     def _attend(self, session: Session, decision: Decision) -> None:
@@ -162,7 +173,8 @@ class Door:
         if session.ours or decision.function == "approved":
             return
         peer = session.arrival.client.address
-        self._ledger.connected(peer)
+        if self._is_new(session.arrival):
+            self._ledger.connected(peer)
         known = self.settings.policy.is_known(peer)
         if not (known or self._ledger.reads_along):
             return
@@ -179,73 +191,65 @@ class Door:
 
         judges = known or self._ledger.judges_senders
         interests = Interests(transaction, judge if judges else None, unseen)
-        session.observer = Observer(None if known else peer, interests, session.carry)
+        session.observer = Observer(
+            None if known else peer, interests, session.carry, greeted=self.behind_postfix
+        )
 
     async def _judge_message(self, session: Session, section: bytes, sender: str) -> Verdict:
         """Judge a message of a session by its headers and its envelope sender."""
         peer = session.arrival.client.address
-        origin, decision = Source(peer, "peer", 0), Decision("none", "pass", ())
+        origin = Source(peer, session.arrival.found, 0)
+        decision = Decision("none", "pass", ())
         if self.settings.policy.is_known(peer):
-            origin, decision = await self._judge.of_message(peer, section)
+            origin, decision = await self._judge.of_message(
+                peer, section, behind_postfix=self.behind_postfix
+            )
         if decision.reply is None and (reply := self._ledger.sender_reply(sender)) is not None:
             check = Check("throttling", sender, "match", 0)
             checks = (*decision.checks, check)
             decision = Decision("throttling", "temporary", checks, reply)
+        decision = self.worded(decision)
         self._record(session.arrival, decision, origin)
         profiled = origin.found != "none" and decision.function != "approved"
         return Verdict(origin.address if profiled else None, decision.reply)
 
+    def worded(self, decision: Decision) -> Decision:
+        """A decision with the reply that the client will hear."""
+        reply = decision.reply
+        return decision if reply is None else decision._replace(reply=self._worded(reply))
+
     def _turn_away(self, session: Session, decision: Decision, reply: Reply) -> None:
         """The client of a session becomes a refused one."""
-        self._record(session.arrival, decision)
+        reply = self._worded(reply)
+        self._record(session.arrival, decision._replace(reply=reply))
         self.sessions.discard(session)
         transport = session.client.transport
         if transport is not None and not session.client.lost:
-            client = RefusedClient(reply, self.refused)
+            client = RefusedClient(self._refusal(session, reply), self.refused)
             transport.set_protocol(client)
             client.connection_made(transport)
             transport.resume_reading()
+            self._hurry_if_crowded(client)
+
+    def _hurry_if_crowded(self, client: RefusedClient) -> None:
+        """See to it that refusing never costs the others.
+
+        The room is as large as the one for sessions. When it is full, a refused client gets its
+        reply and nobody waits for its QUIT.
+        """
+        if len(self.refused) > self.settings.config.limits.sessions:
+            client.hurry()
 
     def _record(self, who: Arrival, decision: Decision, origin: Source | None = None) -> None:
         if decision.reply is not None:
             self.refused_total += 1
-        self._count(decision)
-        peer = who.client.address
-        address, found, hop, doubt = origin or Source(peer, "peer", 0)
-        self._records.put(
-            DecisionRecord(
-                time=timestamp(time.time()),
-                session=who.session,
-                address=str(address),
-                port=who.client.port,
-                found=found,
-                function=decision.function,
-                action=decision.action,
-                checks=decision.checks,
-                reply=None if decision.reply is None else str(decision.reply),
-                peer=None if address == peer else str(peer),
-                hop=hop,
-                doubt=doubt,
-            )
-        )
+        self._tally(decision)
+        self._records.put(recording.of_decision(who, decision, origin))
 
     def _ended(self, session: Session) -> None:
         """A relayed session is over."""
         self.sessions.discard(session)
-        self._records.put(
-            SessionRecord(
-                time=timestamp(time.time()),
-                session=session.arrival.session,
-                address=str(session.arrival.client.address),
-                port=session.arrival.client.port,
-                seconds=round(time.monotonic() - session.arrival.started, 3),
-                from_client=session.client.received,
-                from_upstream=session.upstream.received,
-                ended=session.end or "cut",
-                reply=None if session.reply is None else str(session.reply),
-                unseen=session.unseen,
-            )
-        )
+        self._records.put(recording.of_session(session))
         self._left()
 
     def _left(self) -> None:
@@ -265,7 +269,7 @@ class Door:
         self._left()
 
 
-async def _attach(connection: socket.socket, protocol: asyncio.Protocol) -> bool:
+async def attach(connection: socket.socket, protocol: asyncio.Protocol) -> bool:
     """Put a protocol on a connected socket; false if the other end has left meanwhile."""
     try:
         await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, connection)

@@ -5,6 +5,7 @@ not always who has connected: behind a known host it is the host that a message 
 """
 
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -75,10 +76,19 @@ class Judge:
             return decision._replace(checks=(*decision.checks, check))
         return await self._by_reputation(decision, address)
 
-    async def of_message(self, peer: Address, section: bytes) -> Judgement:
-        """Judge a message of a known host by its header section."""
+    async def of_message(self, peer: Address, section: bytes, *, behind_postfix: bool) -> Judgement:
+        """Judge a message of a known host by its header section.
+
+        Args:
+            peer: The host.
+            section: The header section.
+            behind_postfix: Whether this host's Postfix has had it before.
+        """
         start = time.perf_counter_ns()
-        origin = source.find(peer, fields.received(section), self._settings.policy.is_known)
+        hops: Sequence[bytes] = fields.received(section)
+        if behind_postfix:
+            hops = source.behind_own(peer, hops)
+        origin = source.find(peer, hops, self._settings.policy.is_known)
         micros = (time.perf_counter_ns() - start) // 1000
         if origin.found == "none":
             why = origin.doubt or "every host on its way is known"

@@ -10,7 +10,9 @@ import os
 import socket
 from collections.abc import Callable
 
+from sender_filter.core.addresses import is_loopback
 from sender_filter.io import systemd
+from sender_filter.io.arrival import endpoint
 from sender_filter.io.journal import log
 from sender_filter.settings import endpoints
 from sender_filter.settings.endpoints import Endpoint
@@ -23,19 +25,37 @@ _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 Admit = Callable[[socket.socket, tuple[str, int]], None]
 
 
-def open_all(addresses: list[str]) -> tuple[list[socket.socket], bool]:
+def open_all(addresses: list[str], *, on_loopback: bool) -> tuple[list[socket.socket], bool]:
     """The listening sockets: systemd's if it passed any, else our own.
+
+    Args:
+        addresses: Where to listen.
+        on_loopback: Whether systemd's may be reached from this host alone.
 
     Returns:
         The sockets, and whether systemd holds them too (then they outlive this process).
 
     Raises:
-        OSError: An address cannot be bound; the message names it.
+        OSError: An address cannot be bound, or may not be used; the message names it.
     """
     passed = systemd.take_sockets(os.environ)
     if passed:
+        for listener in passed if on_loopback else ():
+            _check_loopback(listener)
         return passed, True
     return [_bind(endpoints.parse(address)) for address in addresses], False
+
+
+def _check_loopback(listener: socket.socket) -> None:
+    """See that no stranger can reach a socket.
+
+    Raises:
+        OSError: One can.
+    """
+    name = endpoint(listener.getsockname())
+    if not is_loopback(name.address):
+        msg = f"{name} from systemd is not on loopback: a stranger could claim any client address"
+        raise OSError(msg)
 
 
 def _bind(endpoint: Endpoint) -> socket.socket:

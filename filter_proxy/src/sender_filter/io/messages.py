@@ -6,6 +6,7 @@ from msgspec import Meta, Struct
 
 from sender_filter.core.policy import Decision
 from sender_filter.core.records import Action, Check, Function
+from sender_filter.settings.fronts import FrontName
 from sender_filter.settings.stamps import Stamp
 
 
@@ -148,6 +149,7 @@ class Status(Struct, frozen=True, tag_field="answer", tag="status"):
         supervisor: The process above, which systemd knows.
         since: When it started.
         state: ``running``, or ``stopping`` while it waits for sessions to end.
+        front: Where it stands: in front of Postfix (``edge``), or behind its port 25 (``inline``).
         listeners: Where it accepts clients.
         sessions: Sessions relayed now.
         relayed: Sessions relayed since the start.
@@ -175,6 +177,7 @@ class Status(Struct, frozen=True, tag_field="answer", tag="status"):
     supervisor: int
     since: str
     state: Literal["running", "stopping"]
+    front: FrontName
     listeners: list[str]
     sessions: int
     relayed: int

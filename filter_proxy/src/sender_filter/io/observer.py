@@ -64,16 +64,22 @@ class Observer:
     __slots__ = ("_carry", "_interests", "_smtp", "_subject", "_task", "_transactions", "judging")
 
     def __init__(
-        self, subject: Address | None, interests: Interests, carry: Callable[[list[Carry]], None]
+        self,
+        subject: Address | None,
+        interests: Interests,
+        carry: Callable[[list[Carry]], None],
+        *,
+        greeted: bool,
     ) -> None:
-        """Begin before the greeting.
+        """Begin to follow a session.
 
         Args:
             subject: Whose transactions these are; None until a judgement says so.
             interests: Who wants to know.
             carry: Does to the connections what a judgement, which came later, demands.
+            greeted: Whether greeting and EHLO are over.
         """
-        self._smtp = Smtp(judge_headers=interests.judge is not None)
+        self._smtp = Smtp(judge_headers=interests.judge is not None, greeted=greeted)
         self._subject = subject
         self._interests = interests
         self._carry = carry

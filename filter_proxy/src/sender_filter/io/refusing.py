@@ -2,17 +2,31 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import cast
+from typing import Protocol, cast
 
-from sender_filter.core.refusal import Refusal
-from sender_filter.core.replies import Reply
 from sender_filter.io.deadlines import Deadlines
-
-WAIT_SECONDS = 10.0
-"""How long a client may take to say QUIT."""
 
 LINGER_SECONDS = 2.0
 """How long a client's bytes are read and dropped after our FIN."""
+
+
+class Refusing(Protocol):
+    """The machine of a refusal, of a connection or of a transaction.
+
+    Attributes:
+        closed: Whether its last answer is the last one.
+    """
+
+    closed: bool
+
+    def greeting(self) -> bytes:
+        """What is said first."""
+
+    def receive(self, data: bytes) -> bytes:
+        """Take bytes and return the answer."""
+
+    def expire(self) -> bytes:
+        """The time is up; return the last answer."""
 
 
 class RefusedClient(asyncio.Protocol):
@@ -24,9 +38,9 @@ class RefusedClient(asyncio.Protocol):
 
     __slots__ = ("_finished", "_refusal", "_room", "_transport")
 
-    def __init__(self, reply: Reply, room: "WaitingRoom") -> None:
-        """Prepare to refuse with ``reply``."""
-        self._refusal = Refusal(reply)
+    def __init__(self, refusal: Refusing, room: "WaitingRoom") -> None:
+        """Prepare to refuse."""
+        self._refusal = refusal
         self._room = room
         self._finished = False
         self._transport: asyncio.Transport
@@ -70,11 +84,16 @@ class RefusedClient(asyncio.Protocol):
 class WaitingRoom:
     """All refused clients that are still connected."""
 
-    def __init__(self, emptied: Callable[[], None]) -> None:
-        """Make an empty room; ``emptied`` is called whenever the last client has left."""
+    def __init__(self, emptied: Callable[[], None], wait_seconds: float) -> None:
+        """Make an empty room.
+
+        Args:
+            emptied: Called whenever the last client has left.
+            wait_seconds: How long a client may take to say QUIT.
+        """
         self._emptied = emptied
         self._clients: set[RefusedClient] = set()
-        self._waits = Deadlines[RefusedClient](WAIT_SECONDS, RefusedClient.expire)
+        self._waits = Deadlines[RefusedClient](wait_seconds, RefusedClient.expire)
         self._lingers = Deadlines[RefusedClient](LINGER_SECONDS, RefusedClient.expire)
 
     def __len__(self) -> int:

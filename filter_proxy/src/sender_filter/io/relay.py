@@ -1,22 +1,20 @@
 """One client's session with Postfix: bytes there, bytes back, none altered.
 
-The only bytes of our own are the PROXY header, before everything else, a 421 if Postfix goes
-away before it has greeted, and what an observer says who refuses a message. Where nobody wants to
-know what is said, there is no observer, and bytes are not looked at.
+The only bytes of our own are the PROXY header, before everything else, an apology if Postfix goes
+away before it has said anything, and what an observer says who refuses a message. Where nobody
+wants to know what is said, there is no observer, and bytes are not looked at.
 """
 
 import asyncio
 from collections.abc import Callable
 from typing import cast
 
-from sender_filter.core import proxy_protocol, replies
 from sender_filter.core.records import End
 from sender_filter.core.replies import Reply
 from sender_filter.core.smtp.events import CloseClient, CloseServer, ToClient, ToServer
 from sender_filter.io.arrival import Arrival
 from sender_filter.io.deadlines import Deadlines
 from sender_filter.io.observer import Carry, Observer
-from sender_filter.settings.endpoints import Endpoint
 
 BUFFER_BYTES = 128 * 1024
 """How much may wait for one side before the other is no longer read."""
@@ -57,6 +55,12 @@ class Side(asyncio.Protocol):
         self.transport.set_write_buffer_limits(high=BUFFER_BYTES)
         if self.other.transport is not None:
             self.session.join()
+
+    def take_over(self, transport: asyncio.Transport, early: bytes) -> None:
+        """Be the protocol of a connection whose client has been talked to, and has said more."""
+        transport.set_protocol(self)
+        self.connection_made(transport)
+        self.data_received(early)
 
     def data_received(self, data: bytes) -> None:
         """Pass bytes on; hold those of a client that talks before Postfix is there."""
@@ -114,11 +118,17 @@ class Side(asyncio.Protocol):
 
 
 class Hooks:
-    """What all sessions share: the deadlines, and who hears of their end."""
+    """What all sessions share: the deadlines, who hears of their end, and the apology."""
 
-    def __init__(self, ended: Callable[["Session"], None]) -> None:
-        """``ended`` is called once for each session, when both its connections are gone."""
+    def __init__(self, ended: Callable[["Session"], None], apology: Reply) -> None:
+        """Prepare for any number of sessions.
+
+        Args:
+            ended: Called once for each session, when both its connections are gone.
+            apology: What a client hears if Postfix leaves without a word.
+        """
         self.ended = ended
+        self.apology = apology
         self.refusals = Deadlines[Session](STALL_SECONDS, lambda session: session.cut("refused"))
         self.stalls = Deadlines[Side](STALL_SECONDS, lambda side: side.session.cut("stalled"))
         self.farewells = Deadlines[Session](FAREWELL_SECONDS, Session.end_farewell)
@@ -142,16 +152,16 @@ class Session:
     """
 
     __slots__ = (
-        "_fin_waits", "_header", "arrival", "client", "end", "hooks", "observer", "ours", "over",
+        "_fin_waits", "_first", "arrival", "client", "end", "hooks", "observer", "ours", "over",
         "reply", "unseen", "upstream",
     )  # fmt: skip
 
-    def __init__(self, arrival: Arrival, local: Endpoint, hooks: Hooks) -> None:
-        """Make a session for a client that has arrived at our address ``local``."""
+    def __init__(self, arrival: Arrival, hooks: Hooks, *, first: bytes, ours: bool) -> None:
+        """Make a session for a client that has arrived; ``first`` Postfix gets before its bytes."""
         self.arrival = arrival
         self.hooks = hooks
-        self.ours = arrival.client.address == local.address
-        self._header = proxy_protocol.header(*arrival.client, *local)
+        self.ours = ours
+        self._first = first
         self.end: End | None = None
         self.over = False
         self.reply: Reply | None = None
@@ -164,13 +174,14 @@ class Session:
     def join(self) -> None:
         """Postfix is there: announce the client, then let go what it has sent already.
 
-        The header is a write of its own on an empty socket, so it travels as one segment, which
-        is what Postfix wants (it peeks once).
+        The PROXY header is a write of its own on an empty socket, so it travels as one segment,
+        which is what Postfix wants (it peeks once).
         """
         if self.client.lost:
             self.upstream.abort()
             return
-        self.upstream.send(self._header)
+        if self._first:
+            self.upstream.send(self._first)
         client = self.client
         if client.early:
             early, client.early = client.early, b""
@@ -281,9 +292,9 @@ class Session:
             self.end = end
 
     def _apologise(self) -> None:
-        """Postfix left without a word: then, and only then, the 421 is ours to say."""
+        """Postfix left without a word: then, and only then, the reply is ours to say."""
         transport = self.client.transport
         silent = self.reply is None and not self.upstream.received
         if silent and transport is not None and not transport.is_closing():
-            self.reply = replies.upstream_away()
+            self.reply = self.hooks.apology
             transport.write(self.reply.line())

@@ -4,10 +4,14 @@ import asyncio
 import os
 import socket
 import time
+from collections.abc import Awaitable, Callable
 
 from sender_filter.core.records import Check
 from sender_filter.io.journal import log
 from sender_filter.settings import endpoints, schema
+
+Introduce = Callable[[socket.socket], Awaitable[str | None]]
+"""Says on a new connection what is to be said first; the result is why it cannot be used."""
 
 
 class Upstream:
@@ -25,8 +29,14 @@ class Upstream:
         self.last_error: str | None = None
         self.last_error_time: float | None = None
 
-    async def connect(self, settings: schema.Upstream) -> tuple[socket.socket | None, Check]:
+    async def connect(
+        self, settings: schema.Upstream, introduce: Introduce | None = None
+    ) -> tuple[socket.socket | None, Check]:
         """Open a connection.
+
+        Args:
+            settings: Where to, and how long it may take.
+            introduce: Says the first words on it.
 
         Returns:
             The connected socket, or None if there is no connection to be had, and the check for
@@ -42,6 +52,8 @@ class Upstream:
             async with asyncio.timeout(settings.connect_seconds):
                 target = (str(endpoint.address), endpoint.port)
                 await asyncio.get_running_loop().sock_connect(link, target)
+                if introduce is not None:
+                    problem = await introduce(link)
         except TimeoutError:
             problem = f"no answer in {settings.connect_seconds} s"
         except OSError as error:
@@ -59,7 +71,9 @@ class Upstream:
         if problem is not None:
             self.last_error, self.last_error_time = problem, time.time()
             if self.healthy is not False:
-                log.error("upstream %s cannot be reached, clients get 421: %s", address, problem)
+                log.error(
+                    "upstream %s cannot be reached, clients have to wait: %s", address, problem
+                )
         elif self.healthy is False:
             log.info("upstream %s is back", address)
         self.healthy = problem is None

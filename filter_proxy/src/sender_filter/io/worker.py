@@ -11,7 +11,6 @@ import signal
 import socket
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import uvloop
 
@@ -24,7 +23,9 @@ from sender_filter.io import last_resort, signals
 from sender_filter.io.channel import Alive, Ready, Reloading, Stopping
 from sender_filter.io.control import ControlSocket
 from sender_filter.io.domains import Domains
-from sender_filter.io.door import Door
+from sender_filter.io.door import Door, Services
+from sender_filter.io.edge import EdgeDoor
+from sender_filter.io.inline import InlineDoor
 from sender_filter.io.journal import log
 from sender_filter.io.judge import Judge
 from sender_filter.io.ledger import Ledger
@@ -45,10 +46,13 @@ from sender_filter.io.operator import Operator
 from sender_filter.io.record_writer import RecordWriter
 from sender_filter.io.supervisor import Assignment
 from sender_filter.io.upstream import Upstream
-from sender_filter.settings import loading
+from sender_filter.settings import fronts, loading
+from sender_filter.settings.fronts import FrontName
 from sender_filter.settings.loading import Settings
 from sender_filter.settings.reading import ConfigError
 from sender_filter.settings.schema import Config
+
+_DOORS: dict[FrontName, type[Door]] = {"edge": EdgeDoor, "inline": InlineDoor}
 
 _PULSE_SECONDS = 2.0
 _STUCK_SECONDS = 60.0  # a loop that stands still for so long ends, also with no supervisor left
@@ -59,13 +63,14 @@ _GRACE_SECONDS = 5.0  # after the last words
 class Worker:
     """The running filter."""
 
-    def __init__(self, assignment: Assignment) -> None:
+    def __init__(self, assignment: Assignment, front: FrontName) -> None:
         """Open the door.
 
         Raises:
             OSError: The control socket cannot be made.
         """
         settings = assignment.settings
+        self._front = front
         self._since = time.time()
         self._shared = assignment.shared
         self._supervisor = assignment.supervisor
@@ -83,11 +88,12 @@ class Worker:
         self._judge = Judge(settings, self._ledger.keeper.lists)
         self._metrics = Metrics(self._status)
         self._metrics_server = MetricsServer(settings.config.metrics.address, self._metrics.text)
-        self._door = Door(
-            settings, self._judge, self._ledger, self._upstream, self._records, self._metrics.count
+        services = Services(
+            self._judge, self._ledger, self._upstream, self._records, self._metrics.count
         )
+        self._door = _DOORS[front](settings, services)
         self._operator = Operator(self._ledger.keeper)
-        self._control = ControlSocket(Path(settings.config.control.socket), self._answer)
+        self._control = ControlSocket(fronts.of(settings.config, front).control, self._answer)
         self._listening = [_name(listener) for listener in assignment.sockets]
         self._acceptors = [Acceptor(one, self._door.admit) for one in assignment.sockets]
 
@@ -223,7 +229,7 @@ class Worker:
     async def _explain(self, text: str) -> Explanation:
         address = addresses.parse(text)
         decision = await self._judge.of_client(self._judge.by_lists(address), address)
-        return explain(str(address), decision)
+        return explain(str(address), self._door.worded(decision))
 
     def _status(self) -> Status:
         settings, upstream = self._door.settings, self._upstream
@@ -235,13 +241,14 @@ class Worker:
             supervisor=self._supervisor,
             since=timestamp(self._since),
             state="stopping" if self._stops.is_set() else "running",
+            front=self._front,
             listeners=self._listening,
             sessions=len(self._door.sessions),
             relayed=self._door.relayed_total,
             refusing=len(self._door.refused),
             refused=self._door.refused_total,
             upstream=UpstreamStatus(
-                address=settings.config.upstream.address,
+                address=fronts.of(settings.config, self._front).upstream.address,
                 healthy=upstream.healthy,
                 last_error=upstream.last_error,
                 last_error_time=None if failed is None else timestamp(failed),
@@ -279,7 +286,9 @@ def _zone_status(health: ZoneHealth) -> ZoneStatus:
 
 def _fixed(config: Config) -> tuple[object, ...]:
     """What does not change while a worker runs."""
-    return config.listen, config.control, config.state, config.metrics
+    inline = config.inline
+    places = config.listen, config.control, inline.address, inline.control
+    return *places, config.state, config.metrics
 
 
 def _name(listener: socket.socket) -> str:
@@ -287,16 +296,16 @@ def _name(listener: socket.socket) -> str:
     return f"[{host}]:{port}" if listener.family == socket.AF_INET6 else f"{host}:{port}"
 
 
-def work(assignment: Assignment) -> int:
-    """Serve until told to stop, in the process of a worker; returns its exit code."""
+def work(front: FrontName, assignment: Assignment) -> int:
+    """Serve a front until told to stop, in the process of a worker; returns its exit code."""
     try:
-        uvloop.run(_serve(assignment))
+        uvloop.run(_serve(front, assignment))
     except OSError as error:
         log.error("%s", error.strerror or error)
         return 1
     return 0
 
 
-async def _serve(assignment: Assignment) -> None:
+async def _serve(front: FrontName, assignment: Assignment) -> None:
     """Make the worker in its own event loop, and let it run."""
-    await Worker(assignment).run()
+    await Worker(assignment, front).run()

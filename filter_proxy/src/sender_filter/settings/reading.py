@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from sender_filter.core import addresses
 from sender_filter.settings import endpoints, stamps
 from sender_filter.settings.schema import Config
 from sender_filter.settings.stamps import Stamp
@@ -84,6 +85,9 @@ def _check_values(path: Path, config: Config) -> None:
     for address in config.listen.addresses:
         _check(path, "listen.addresses", endpoints.parse, address)
     _check(path, "upstream.address", endpoints.parse, config.upstream.address)
+    _check(path, "inline.address", _loopback, config.inline.address)
+    _check(path, "inline.upstream", _loopback, config.inline.upstream)
+    _check(path, "inline.control", _absolute, config.inline.control)
     if config.metrics.address:
         _check(path, "metrics.address", endpoints.parse, config.metrics.address)
     for server in config.reputation.servers:
@@ -102,6 +106,17 @@ def _check(path: Path, key: str, parse: Callable[[str], object], value: str) -> 
     except ValueError as error:
         msg = f"{path}: {key}: {error}"
         raise ConfigError(msg) from None
+
+
+def _loopback(text: str) -> None:
+    """What believes XFORWARD must not be reached from outside.
+
+    Raises:
+        ValueError: It is, or this is no address and port.
+    """
+    if not addresses.is_loopback(endpoints.parse(text).address):
+        msg = f"{text!r} is not on loopback: a stranger who reaches it can claim any client address"
+        raise ValueError(msg)
 
 
 def _file_name(text: str) -> None:

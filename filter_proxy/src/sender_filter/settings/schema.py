@@ -43,6 +43,22 @@ class Upstream(Struct, frozen=True, forbid_unknown_fields=True):
     connect_seconds: Seconds = 60.0
 
 
+class Inline(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[inline]``: ``senderfilter serve --inline``, between two services of Postfix.
+
+    Attributes:
+        address: Where the first one hands its messages over (``smtpd_proxy_filter``), unless
+            systemd passes a socket. Whoever reaches it can claim any client address, so it must be
+            a loopback address; so must be the next one.
+        upstream: The second one, which takes XFORWARD.
+        control: How ``senderfilter status`` and others reach this filter.
+    """
+
+    address: str = "127.0.0.1:10020"
+    upstream: str = "127.0.0.1:10021"
+    control: str = "/run/sender-filter/inline.sock"
+
+
 class Lists(Struct, frozen=True, forbid_unknown_fields=True):
     """``[lists]``: files of addresses, one entry a line.
 
@@ -162,6 +178,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
     listen: Listen = field(default_factory=Listen)
     upstream: Upstream = field(default_factory=Upstream)
+    inline: Inline = field(default_factory=Inline)
     lists: Lists = field(default_factory=Lists)
     known_hosts: KnownHosts = field(default_factory=KnownHosts)
     profiler: Rules = field(default_factory=Rules)

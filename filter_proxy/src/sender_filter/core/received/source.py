@@ -7,10 +7,11 @@ is known. Behind the first unknown host everything may be invented, and nothing 
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from sender_filter.core.addresses import Address
 from sender_filter.core.received import forms
+from sender_filter.core.records import Found
 
 KNOWN_BY_DEFAULT = (
     "127.0.0.0/8",  # loopback, RFC 1122 section 3.2.1.3
@@ -31,15 +32,15 @@ class Source(NamedTuple):
 
     Attributes:
         address: The last host that is believed in.
-        found: ``peer``: it is the peer itself. ``received``: it was found in a Received field.
-            ``none``: it is a known host, so there is nobody to judge.
+        found: ``peer`` or ``xforward``: it is the client itself. ``received``: it was found in a
+            Received field. ``none``: it is a known host, so there is nobody to judge.
         hop: How many hops it is upstream of the peer.
         doubt: Why the walk ended before an unknown host was found; None if it did not, or if
             the mail came from a known host in the first place.
     """
 
     address: Address
-    found: Literal["peer", "received", "none"]
+    found: Found
     hop: int
     doubt: str | None = None
 
@@ -69,3 +70,14 @@ def find(peer: Address, received: Sequence[bytes], is_known: Callable[[Address],
         if not is_known(address):
             return Source(address, "received", hop)
     return Source(address, "none", hop)
+
+
+def behind_own(peer: Address, received: Sequence[bytes]) -> Sequence[bytes]:
+    """The fields without the one of this host's own Postfix, which has the mail before the filter.
+
+    It says of the peer what Postfix has said of it already. A Postfix that was itself told who the
+    peer is writes none (``data_cmd`` in smtpd.c).
+    """
+    if received and forms.handed_over_by(received[0]).address == peer:
+        return received[1:]
+    return received

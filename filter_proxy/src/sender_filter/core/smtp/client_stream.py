@@ -60,9 +60,9 @@ class ClientStream:
         "_step", "chunk", "chunking", "emit", "judging", "last", "pending",
     )  # fmt: skip
 
-    def __init__(self, *, judge_headers: bool) -> None:
-        """Begin before the greeting."""
-        self.pending: deque[Command] = deque((commands.CONNECT,))
+    def __init__(self, *, judge_headers: bool, greeted: bool) -> None:
+        """Begin before the greeting, or behind greeting and EHLO."""
+        self.pending: deque[Command] = deque(() if greeted else (commands.CONNECT,))
         self.emit: Callable[[Event], None]
         self.chunking = False
         self.judging = False

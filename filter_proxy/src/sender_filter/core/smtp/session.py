@@ -1,4 +1,4 @@
-"""A session that is followed from both sides (RFC 5321), for topology ``edge``.
+"""A session that is followed from both sides (RFC 5321).
 
 Each byte is passed on unaltered. Only Postfix says what became of a command: this class matches
 its replies to what the client sent, and where only a reply tells how bytes are to be read, they
@@ -64,14 +64,16 @@ class Session:
         "_answers", "_client", "_events", "_judge", "_mode", "_refused", "_replies", "_verdict",
     )  # fmt: skip
 
-    def __init__(self, *, judge_headers: bool) -> None:
-        """Begin before the greeting.
+    def __init__(self, *, judge_headers: bool, greeted: bool = False) -> None:
+        """Begin a session.
 
         Args:
             judge_headers: Whether each header section shall wait for a judgement.
+            greeted: Whether greeting and EHLO are over, as in topology ``inline``; BDAT is then
+                taken not to be offered.
         """
         self._events: list[Event] = []
-        self._client = ClientStream(judge_headers=judge_headers)
+        self._client = ClientStream(judge_headers=judge_headers, greeted=greeted)
         self._replies = RepliesParser()
         self._answers = Answers()
         self._judge = judge_headers

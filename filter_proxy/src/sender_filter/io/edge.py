@@ -1,0 +1,59 @@
+"""The door of topology ``edge``: clients come from outside, and the PROXY header tells of them."""
+
+import socket
+
+from sender_filter.core import proxy_protocol
+from sender_filter.core.policy import Decision
+from sender_filter.core.refusal import Refusal
+from sender_filter.core.replies import Reply
+from sender_filter.io import arrival
+from sender_filter.io.arrival import Arrival
+from sender_filter.io.door import Door, Link, attach
+from sender_filter.io.refusing import RefusedClient
+from sender_filter.io.relay import Session
+
+
+class EdgeDoor(Door):
+    """Knows a client by its connection, and refuses in the greeting."""
+
+    behind_postfix = False
+    patience = 10.0
+
+    def admit(self, connection: socket.socket, peer: tuple[str, int]) -> None:
+        """Decide about a connection that was just accepted."""
+        who = self._arrivals.meet(peer)
+        decision = self._limit(self._judge.by_lists(who.client.address))
+        if decision.reply is not None:
+            self._spawn(self._refuse(connection, who, decision, decision.reply))
+            return
+        local = arrival.endpoint(connection.getsockname())
+        header = proxy_protocol.header(*who.client, *local)
+        ours = who.client.address == local.address
+        session = Session(who, self._hooks, first=header, ours=ours)
+        self.sessions.add(session)
+        self._spawn(self._relay(connection, session, decision))
+
+    async def _refuse(
+        self, connection: socket.socket, who: Arrival, decision: Decision, reply: Reply
+    ) -> None:
+        self._record(who, decision)
+        client = RefusedClient(Refusal(reply), self.refused)
+        if await attach(connection, client):
+            self._hurry_if_crowded(client)
+
+    async def _relay(self, connection: socket.socket, session: Session, decision: Decision) -> None:
+        if not await attach(connection, session.client):
+            session.client.connection_lost(None)
+        await self._serve(session, decision, self._connect)
+
+    async def _connect(self) -> Link:
+        return await self._upstream.connect(self.settings.config.upstream)
+
+    def _refusal(self, session: Session, reply: Reply) -> Refusal:  # noqa: ARG002 - nothing of it was read
+        return Refusal(reply)
+
+    def _worded(self, reply: Reply) -> Reply:
+        return reply
+
+    def _is_new(self, who: Arrival) -> bool:  # noqa: ARG002 - each connection is a client's own
+        return True
