@@ -24,7 +24,7 @@ options:
   topology:
     description: The topology to move to.
     type: str
-    choices: [edge, direct]
+    choices: [edge, direct, inline]
     required: true
   smtp_address:
     description: The address of Postfix's port behind the filter. Anything but loopback lets
@@ -70,8 +70,8 @@ options:
     type: int
     default: 100
   smtp_options:
-    description: Options of that service beside those the PROXY protocol needs, or other values of
-      them.
+    description: Options of Postfix's service behind the filter beside those that it needs there, or
+      other values of them.
     type: dict
     default: {}
   config_dir:
@@ -86,6 +86,15 @@ options:
     description: Postfix's port behind the sender filter in topology V(edge).
     type: int
     default: 2500
+  inline_port:
+    description: The sender filter's port on loopback in topology V(inline), to which Postfix hands
+      each message before it queues it.
+    type: int
+    default: 10020
+  after_filter_port:
+    description: Postfix's port on loopback that takes the mail back in topology V(inline).
+    type: int
+    default: 10021
   scan_port:
     description: The scan service's port.
     type: int
@@ -127,7 +136,8 @@ steps:
   type: list
   elements: str
 handover:
-  description: How the port changed hands, and where it was V(plain), why.
+  description: How the port changed hands, and where it was V(plain), why; V(in place) between
+    V(direct) and V(inline), where it does not.
   returned: success
   type: str
   sample: overlap

@@ -20,7 +20,7 @@ options:
   topology:
     description: The topology that the play moves to.
     type: str
-    choices: [edge, direct]
+    choices: [edge, direct, inline]
     required: true
   paths:
     description: Files, links and folders that the play may change, beside Postfix's own.
@@ -39,6 +39,15 @@ options:
     description: Postfix's port behind the sender filter in topology V(edge).
     type: int
     default: 2500
+  inline_port:
+    description: The sender filter's port on loopback in topology V(inline), to which Postfix hands
+      each message before it queues it.
+    type: int
+    default: 10020
+  after_filter_port:
+    description: Postfix's port on loopback that takes the mail back in topology V(inline).
+    type: int
+    default: 10021
   scan_port:
     description: The scan service's port.
     type: int

@@ -19,7 +19,7 @@ options:
     description: The declared topology, with which the host is compared. Left out, it is the one
       that the last play recorded on the host.
     type: str
-    choices: [edge, direct]
+    choices: [edge, direct, inline]
   config_dir:
     description: Postfix's configuration directory.
     type: path
@@ -32,6 +32,15 @@ options:
     description: Postfix's port behind the sender filter in topology V(edge).
     type: int
     default: 2500
+  inline_port:
+    description: The sender filter's port on loopback in topology V(inline), to which Postfix hands
+      each message before it queues it.
+    type: int
+    default: 10020
+  after_filter_port:
+    description: Postfix's port on loopback that takes the mail back in topology V(inline).
+    type: int
+    default: 10021
   scan_port:
     description: The scan service's port.
     type: int

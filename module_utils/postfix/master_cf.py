@@ -323,6 +323,21 @@ class MasterDocument:
         self.adopt(entry)
         return entry
 
+    def copy_below(
+        self, entry: Entry, service: str, kind: str, options: Mapping[str, str]
+    ) -> Entry:
+        """Add a copy of an entry below it, as another service with other options as well."""
+        check_name(service, kind)
+        copy = Entry(list(entry.lines))
+        set_service(copy, service)
+        _set_word(copy, FIELDS.index("type"), kind)
+        self._insert(copy, entry)
+        if kind == "inet":
+            self.set_fields(copy, {"private": "n"})
+        self.set_options(copy, options)
+        self.adopt(copy)
+        return copy
+
     def _insert(self, entry: Entry, after: Entry | None) -> None:
         at = len(self._blocks) if after is None else self._blocks.index(after) + 1
         if at and at == len(self._blocks):

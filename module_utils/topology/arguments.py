@@ -10,6 +10,8 @@ from .model import TOPOLOGIES, Ports
 PORTS: dict[str, dict[str, Any]] = {
     "listen_port": {"type": "int", "default": 25},
     "smtp_port": {"type": "int", "default": 2500},
+    "inline_port": {"type": "int", "default": 10020},
+    "after_filter_port": {"type": "int", "default": 10021},
     "scan_port": {"type": "int", "default": 10025},
     "reinjection_port": {"type": "int", "default": 10026},
 }
@@ -22,6 +24,8 @@ def ports_of(params: Mapping[str, Any]) -> Ports:
     return Ports(
         listen=params["listen_port"],
         smtp=params["smtp_port"],
+        proxy=params["inline_port"],
+        after_proxy=params["after_filter_port"],
         scan=params["scan_port"],
         reinjection=params["reinjection_port"],
     )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from . import model
+from ..postfix.service import port_of
+from . import fronts, model
+from .between import PROXY, front_of, is_after_filter
+from .goal import FRONTS
 from .model import Expectation
-from .survey import SOCKET_UNIT, Survey
+from .survey import Survey
 
 
 @dataclass(frozen=True)
@@ -72,12 +75,27 @@ def port_table(survey: Survey, topology: str) -> list[PortReport]:
 
 def seen_topology(survey: Survey) -> str:
     """The topology that the owners of the ports make up, `unknown` if they make up none."""
-    listen, smtp = survey.owners(survey.ports.listen), survey.owners(survey.ports.smtp)
+    ports = survey.ports
+    listen, smtp = survey.owners(ports.listen), survey.owners(ports.smtp)
     if listen == [model.FILTER] and smtp == [model.POSTFIX]:
         return model.EDGE
-    if listen == [model.POSTFIX] and not smtp:
-        return model.DIRECT
-    return model.UNKNOWN
+    if listen != [model.POSTFIX] or smtp:
+        return model.UNKNOWN
+    passes, waits = passes_to_filter(survey), survey.owners(ports.proxy) == [model.FILTER]
+    if passes and waits and survey.owners(ports.after_proxy) == [model.POSTFIX]:
+        return model.INLINE
+    return model.UNKNOWN if passes or waits else model.DIRECT
+
+
+def passes_to_filter(survey: Survey) -> bool:
+    """Whether master.cf has Postfix hand its mail to the filter's port before it queues it."""
+    document = survey.postfix.document
+    found = []
+    for home in document.listening_on(survey.ports.listen):
+        front = document.find(*front_of(document, home.service))
+        own = front[0].option(PROXY) if front else None
+        found.append(survey.postfix.parameters[PROXY] if own is None else own)
+    return bool(found) and all(port_of(one) == survey.ports.proxy for one in found)
 
 
 def conflicts(survey: Survey) -> list[str]:
@@ -120,12 +138,20 @@ def _port_differences(survey: Survey, expectation: Expectation) -> list[str]:
 
 
 def _unit_differences(survey: Survey, topology: str) -> list[str]:
-    state = survey.filter
-    if topology == model.EDGE and not state.enabled:
-        return [f"{SOCKET_UNIT} is not enabled: after a restart of the host nobody has the port"]
-    if topology == model.DIRECT and state.enabled:
-        return [f"{SOCKET_UNIT} is enabled: after a restart of the host it takes Postfix's port"]
-    return []
+    found = []
+    for front in fronts.ALL:
+        enabled, wanted = survey.front(front).enabled, front.topology in FRONTS[topology]
+        port = front.port(survey.ports)
+        if wanted and not enabled:
+            found.append(
+                f"{front.socket_unit} is not enabled: after a restart of the host nobody has port "
+                f"{port}"
+            )
+        if enabled and not wanted:
+            found.append(
+                f"{front.socket_unit} is enabled: after a restart of the host it takes port {port}"
+            )
+    return found
 
 
 def _configuration_differences(survey: Survey, topology: str) -> list[str]:
@@ -138,9 +164,32 @@ def _configuration_differences(survey: Survey, topology: str) -> list[str]:
             "from the filter at the next reload"
             for entry in front
         ]
+        found += _proxy_differences(survey, topology)
         return found if behind else [*found, f"{file} has no entry for port {ports.smtp}"]
     found = [
         f"{file}:{entry.line}: {entry.service} {entry.type} belongs to topology edge"
         for entry in behind
     ]
+    found += _proxy_differences(survey, topology)
     return found if front else [*found, f"{file} has no entry for port {ports.listen}"]
+
+
+def _proxy_differences(survey: Survey, topology: str) -> list[str]:
+    """What master.cf says of the filter between two services of Postfix."""
+    document, ports = survey.postfix.document, survey.ports
+    file = survey.postfix.config_dir / "master.cf"
+    passes = passes_to_filter(survey)
+    if topology == model.INLINE:
+        if passes:
+            return []
+        option = f"-o {PROXY}=127.0.0.1:{ports.proxy}"
+        walks = f"{file}: the service on port {ports.listen} has no `{option}`"
+        return [f"{walks}: mail walks around the filter"]
+    found = [
+        f"{file}:{entry.line}: {entry.service} {entry.type} belongs to topology inline"
+        for entry in document.listening_on(ports.after_proxy)
+        if is_after_filter(entry)
+    ]
+    if passes:
+        found.append(f"{file}: the service on port {ports.listen} has {PROXY} of topology inline")
+    return found

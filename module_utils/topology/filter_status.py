@@ -14,25 +14,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-CONTROL_SOCKET = Path("/run/sender-filter/control.sock")
+from .fronts import EDGE, Front
+
 PATIENCE_SECONDS = 3.0
 REPLACEMENT_SECONDS, POLL_SECONDS = 1.5, 0.1
-UNIT_FILES = (
-    Path("/etc/systemd/system/sender-filter.service"),
-    Path("/etc/systemd/system/sender-filter.socket"),
-)
 FRESH, RELOAD, RESTART = "fresh", "reload", "restart"
 
 Status = Mapping[str, Any]
 
 
-def ask(path: Path | None = None) -> Status | None:
-    """What the running filter says about itself; None if it does not answer.
+def ask(front: Front = EDGE) -> Status | None:
+    """What a running front of the filter says about itself; None if it does not answer.
 
     While a process of it is replaced, the socket is away for a moment.
     """
     deadline = time.monotonic() + REPLACEMENT_SECONDS
-    while (answer := _ask(path or CONTROL_SOCKET)) is None and time.monotonic() < deadline:
+    while (answer := _ask(front.control)) is None and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
     return answer
 
@@ -70,7 +67,7 @@ def _is(path: str, inode: int, modified: int) -> bool:
     return (status.st_ino, status.st_mtime_ns) == (inode, modified)
 
 
-def changed_after(seconds: float) -> bool:
-    """Whether a unit file was put in place after a time (seconds of the epoch)."""
-    times = [file.stat().st_ctime for file in UNIT_FILES if file.exists()]
+def changed_after(seconds: float, front: Front = EDGE) -> bool:
+    """Whether a unit file of a front was put in place after a time (seconds of the epoch)."""
+    times = [file.stat().st_ctime for file in front.unit_files if file.exists()]
     return any(time > seconds for time in times)

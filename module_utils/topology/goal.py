@@ -4,20 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..postfix.master_cf import MasterDocument
 from . import model
+
+FRONTS = {
+    model.EDGE: frozenset({model.EDGE}),
+    model.DIRECT: frozenset[str](),
+    model.INLINE: frozenset({model.INLINE}),
+}
 
 
 @dataclass(frozen=True)
 class Goal:
     """The end of a move.
 
-    `postfix_on` are those of the ports `listen` and `smtp` on which Postfix listens; `filter_on`
-    says whether the filter has port `listen`.
+    `postfix_on` are those of the moving ports on which Postfix listens; `fronts` are those of the
+    filter that are open: `edge` towards the network, `inline` towards Postfix.
     """
 
     master_cf: bytes
     postfix_on: frozenset[int]
-    filter_on: bool
+    fronts: frozenset[str]
+
+    @property
+    def filter_on(self) -> bool:
+        """Whether the filter has port `listen`."""
+        return model.EDGE in self.fronts
 
     def owner(self, ports: model.Ports) -> str | None:
         """Who alone has port `listen` in the end; None if that is nobody, or two."""
@@ -29,5 +41,10 @@ class Goal:
 
 def of_topology(topology: str, ports: model.Ports, master_cf: bytes) -> Goal:
     """The end of a move to a topology."""
-    edge = topology == model.EDGE
-    return Goal(master_cf, frozenset({ports.smtp if edge else ports.listen}), edge)
+    expected = model.expectations(topology, ports)
+    postfix_on = {one.port for one in expected if one.owner == model.POSTFIX}
+    postfix_on &= set(ports.of_postfix())
+    # In other topologies than `inline` that port may be in use by a service of the operator's own.
+    if MasterDocument.parse(master_cf).listening_on(ports.after_proxy):
+        postfix_on.add(ports.after_proxy)
+    return Goal(master_cf, frozenset(postfix_on), FRONTS[topology])

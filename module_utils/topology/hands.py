@@ -5,14 +5,16 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from ..postfix import atomic
 from ..postfix.lines import encode
 from ..postfix.master_cf import MasterDocument
-from . import filter_status, model, record, services, sessions, sockets
+from . import filter_status, fronts, model, record, services, sessions, sockets
+from .fronts import Front
 from .goal import Goal
 from .request import Outcome, Request
-from .survey import SERVICE_UNIT, Survey
+from .survey import Survey
 
 SETTLE_SECONDS = 20.0
 PATIENCE_SECONDS = 0.5  # for master to end its own children
@@ -34,6 +36,8 @@ class Hands:
         self._unheard_since = 0.0
         self._filter_started = 0.0
         self._filter_process: object = None
+        self._filter_front = fronts.EDGE
+        self._former: frozenset[sessions.Ends] = frozenset()
 
     # Postfix
 
@@ -45,35 +49,33 @@ class Hands:
     def add_services(self) -> None:
         """Let Postfix listen where it does not yet, beside where it does; nobody notices."""
         missing = self.missing_on()
-        atomic.replace(self.request.master_cf, self._with_services(missing))
+        current = self.request.master_cf.read_bytes()
+        atomic.replace(
+            self.request.master_cf, _with_services(current, self.goal.master_cf, missing)
+        )
         self.reload_postfix(lambda now: all(model.POSTFIX in now.owners(one) for one in missing))
 
-    def _with_services(self, ports: list[int]) -> bytes:
-        """master.cf as it is, and below it the entries of the goal's that it has not."""
-        current = self.request.master_cf.read_bytes()
-        present = MasterDocument.parse(current)
-        wanted = MasterDocument.parse(self.goal.master_cf)
-        entries = [
-            encode("".join(entry.lines))
-            for port in ports
-            if not present.listening_on(port)
-            for entry in wanted.listening_on(port)
-        ]
-        gap = b"" if current.endswith(b"\n") else b"\n"
-        return current + gap + b"".join(entries) if entries else current
+    def pass_filter_by(self) -> None:
+        """Let Postfix queue the mail of new clients itself; the filter may still bring what it has.
+
+        Clients that were here before still have their mail go through the filter.
+        """
+        self.note_former_sessions()
+        present = self.request.master_cf.read_bytes()
+        both = _with_services(self.goal.master_cf, present, [self.ports.after_proxy])
+        atomic.replace(self.request.master_cf, both)
+        self.reload_postfix(lambda now: model.POSTFIX in now.owners(self.ports.after_proxy))
 
     def settle_postfix(self) -> None:
         """Put the goal's master.cf in place, so that Postfix listens there and nowhere else."""
         atomic.replace(self.request.master_cf, self.goal.master_cf)
-        given_up = [port for port in self._both() if port not in self.goal.postfix_on]
+        moving = self.ports.of_postfix()
+        given_up = [port for port in moving if port not in self.goal.postfix_on]
         self.reload_postfix(self.in_place, given_up)
-
-    def _both(self) -> tuple[int, int]:
-        return self.ports.listen, self.ports.smtp
 
     def in_place(self, survey: Survey) -> bool:
         """Whether Postfix listens where the goal wants it, and nowhere else."""
-        for port in self._both():
+        for port in self.ports.of_postfix():
             owners = set(survey.owners(port))
             if model.REMNANT in owners or (model.POSTFIX in owners) != (
                 port in self.goal.postfix_on
@@ -108,7 +110,8 @@ class Hands:
             msg = f"Postfix's master died of the reload:\n{services.postfix_last_words()}"
             raise services.ServiceError(msg)
         if not in_time:
-            owners = "; ".join(f"{port}: {now.owners(port)}" for port in self._both())
+            moving = self.ports.of_postfix()
+            owners = "; ".join(f"{port}: {now.owners(port)}" for port in moving)
             msg = (
                 f"{SETTLE_SECONDS:.0f} s after the reload the ports are not as master.cf says "
                 f"({owners}):\n{services.postfix_last_words()}"
@@ -118,7 +121,7 @@ class Hands:
     def _refuse_deadly(self, now: Survey) -> None:
         """A port that master cannot bind would end it, and all mail with it."""
         document = MasterDocument.parse(self.request.master_cf.read_bytes())
-        for port in self._both():
+        for port in self.ports.of_postfix():
             owners = [one for one in now.owners(port) if one not in (model.POSTFIX, model.FILTER)]
             if owners and document.listening_on(port) and model.POSTFIX not in now.owners(port):
                 msg = (
@@ -148,42 +151,48 @@ class Hands:
 
     # The filter
 
-    def start_filter(self) -> None:
-        """Let systemd take the port for the filter, then start the filter behind it."""
-        services.listen_for_filter()
+    def start_filter(self, front: Front = fronts.EDGE) -> None:
+        """Let systemd take a front's port, then start the filter behind it."""
+        services.listen_for_filter(front)
         self.note_listener(self.before.glance())
-        services.start_filter()
-        self._begin_watch()
+        services.start_filter(front)
+        self._begin_watch(front)
         self.check_filter()
 
-    def stop_filter(self) -> None:
-        """Take the port away from the filter; its running sessions go on for a while."""
-        if self.before.glance().owners(self.ports.listen) == [model.FILTER]:
+    def stop_filter(self, front: Front = fronts.EDGE) -> None:
+        """Take a front's port away from the filter; its running sessions go on for a while."""
+        on_listen = front.port(self.ports) == self.ports.listen
+        if on_listen and self.before.glance().owners(self.ports.listen) == [model.FILTER]:
             self._unheard_since = self._unheard_since or time.monotonic()
-        services.stop_filter()
+        services.stop_filter(front)
         # A process of it lets the port go at once, and its sessions later; unless it is frozen.
-        if not services.wait_until(lambda: not self._filter_listeners(), LET_GO_SECONDS):
-            services.end_all(self._filter_listeners(), signal.SIGKILL)
+        if not services.wait_until(lambda: not self._filter_listeners(front), LET_GO_SECONDS):
+            services.end_all(self._filter_listeners(front), signal.SIGKILL)
         self.note_listener(self.before.glance())
 
-    def _filter_listeners(self) -> list[sockets.Listener]:
-        found = self.before.glance().on(self.ports.listen)
-        return [one for one in found if any(each.unit == SERVICE_UNIT for each in one.processes)]
+    def _filter_listeners(self, front: Front) -> list[sockets.Listener]:
+        """The listeners that its service still has, and of their processes its own alone."""
+        found = []
+        for one in self.before.glance().on(front.port(self.ports)):
+            own = tuple(each for each in one.processes if each.unit == front.service_unit)
+            found += [replace(one, processes=own)] if own else []
+        return found
 
-    def refresh_filter(self) -> None:
+    def refresh_filter(self, front: Front = fronts.EDGE) -> None:
         """Let the running filter use what is installed now; no session ends by that."""
-        if self.before.filter.needs == filter_status.RELOAD:
-            services.reload_filter()
+        if self.before.front(front).needs == filter_status.RELOAD:
+            services.reload_filter(front)
         else:
-            services.restart_filter()
-        self._begin_watch()
+            services.restart_filter(front)
+        self._begin_watch(front)
 
-    def _begin_watch(self) -> None:
+    def _begin_watch(self, front: Front) -> None:
+        self._filter_front = front
         self._filter_started = time.monotonic()
         self._filter_process = self._process()
 
     def _process(self) -> object:
-        status = filter_status.ask()
+        status = filter_status.ask(self._filter_front)
         return status and status.get("pid")
 
     def watch_filter(self) -> None:
@@ -210,7 +219,7 @@ class Hands:
             what = "does not answer" if process is None else "has died"
             msg = (
                 f"the sender filter {what}, {lived:.1f} s after its start:\n"
-                f"{services.last_words(SERVICE_UNIT)}"
+                f"{services.last_words(self._filter_front.service_unit)}"
             )
             raise services.ServiceError(msg)
 
@@ -224,20 +233,43 @@ class Hands:
                 program died meanwhile.
         """
         count = sessions.of_filter if of_filter else sessions.of_postfix
-        started = time.monotonic()
-        self.outcome.sessions_running = left = count(self.ports.listen)
+        self._drain(lambda: count(self.ports.listen))
+
+    def drain_proxy(self) -> None:
+        """Wait in the same way for clients whose mail still goes through the filter, and for it."""
+        listen, proxy = self.ports.listen, self.ports.proxy
+        self._drain(lambda: max(len(self._former & sessions.on(listen)), len(sessions.on(proxy))))
+
+    def drain_former(self) -> None:
+        """Wait in the same way for clients that were here before the last reload; then end them."""
+        listen = self.ports.listen
+        left = self._drain(lambda: len(self._former & sessions.on(listen)))
+        if left and self.request.drain_action == "cut":
+            sessions.end(listen, self._former)
+
+    def note_former_sessions(self) -> None:
+        """Remember who is here: Postfix serves them to their end as it was."""
+        self._former = sessions.on(self.ports.listen)
+
+    def _drain(self, count: Callable[[], int]) -> int:
+        """How many are left when there is no more waiting."""
+        started, waited = time.monotonic(), 0.0
+        left = count()
+        self.outcome.sessions_running += left
         while left:
             self._check_alive()
-            self.outcome.seconds_waited = waited = round(time.monotonic() - started, 1)
+            waited = round(time.monotonic() - started, 1)
             if waited > self.request.drain_seconds:
                 if self.request.drain_action == "rollback":
                     msg = f"{left} sessions still ran after {waited} s"
                     raise services.ServiceError(msg)
-                if self.request.drain_action == "cut":
-                    self.outcome.sessions_cut = left
-                    return
+                if self.request.drain_action != "wait":
+                    self.outcome.sessions_cut += left
+                    break
             time.sleep(DRAIN_POLL_SECONDS)
-            left = count(self.ports.listen)
+            left = count()
+        self.outcome.seconds_waited = round(self.outcome.seconds_waited + waited, 1)
+        return left
 
     def _check_alive(self) -> None:
         self.check_filter()
@@ -272,6 +304,24 @@ class Hands:
         record.write(self._record())
 
     def _record(self) -> bytes:
-        edge = self.request.topology == model.EDGE
-        options = self.request.options if edge else None
-        return record.render(self.request.topology, self.ports, options)
+        request, options = self.request, None
+        if request.topology == model.EDGE:
+            options = request.options
+        elif request.topology == model.INLINE:
+            between = request.between(self.before)
+            without = between.take_out(MasterDocument.parse(self.goal.master_cf), request.service)
+            options = between.front_options(without, request.service)
+        return record.render(request.topology, self.ports, options)
+
+
+def _with_services(data: bytes, other: bytes, ports: list[int]) -> bytes:
+    """A master.cf, and below it the entries of another one that it has not."""
+    present, wanted = MasterDocument.parse(data), MasterDocument.parse(other)
+    entries = [
+        encode("".join(entry.lines))
+        for port in ports
+        if not present.listening_on(port)
+        for entry in wanted.listening_on(port)
+    ]
+    gap = b"" if data.endswith(b"\n") else b"\n"
+    return data + gap + b"".join(entries) if entries else data

@@ -11,11 +11,11 @@ from __future__ import annotations
 import os
 from functools import partial
 
-from . import model, services, sessions, steering
+from . import fronts, inline, model, services, sessions, steering
 from .hands import Hands, Step
 from .services import wait_until
 from .sockets import Listener, reachable
-from .survey import SOCKET_UNIT, Survey
+from .survey import Survey
 
 FIRST_WITH_REUSEPORT = (3, 6)
 FIRST_KERNEL = (5, 6)  # pidfd_getfd
@@ -44,7 +44,7 @@ def _unable(survey: Survey) -> str:
     if survey.postfix.version < FIRST_WITH_REUSEPORT:
         return f"Postfix {version} does not share its port (3.6 and newer do)"
     if not survey.filter.shares:
-        return f"{SOCKET_UNIT} has ReusePort=no"
+        return f"{fronts.EDGE.socket_unit} has ReusePort=no"
     kernel = os.uname().release
     major, minor = kernel.split(".")[:2]
     if (int(major), int(minor)) < FIRST_KERNEL:
@@ -64,11 +64,12 @@ def steps(hands: Hands) -> list[Step]:
     new, old = (model.FILTER, model.POSTFIX) if goal.filter_on else (model.POSTFIX, model.FILTER)
     short = {model.FILTER: "the filter", model.POSTFIX: "Postfix"}
     steered = old in before.owners(listen)
-    todo: list[Step] = []
+    todo = inline.opening(hands)
     if missing := hands.missing_on():
         beside = listen in missing and model.FILTER in before.owners(listen)
         name = "let Postfix listen beside the filter" if beside else "add Postfix's new service"
         todo.append((name, way.add_services))
+    todo += inline.trying(hands)
     if goal.filter_on and not before.filter.running:
         todo.append(("let the filter listen beside Postfix", way.let_filter_listen))
     if steered:
@@ -80,8 +81,10 @@ def steps(hands: Hands) -> list[Step]:
         todo.append(("see the filter live", hands.watch_filter))
     if not goal.filter_on and not before.filter.stopped:
         todo.append(("stop the sender filter", hands.stop_filter))
+    todo += inline.closing(hands)
     if steered or goal.master_cf != before.postfix.master_cf or not hands.in_place(before):
-        todo.append(("take away what Postfix has no more", way.settle))
+        taking = [("take away what Postfix has no more", way.settle)]
+        todo += inline.joining(hands) or taking
     return todo
 
 

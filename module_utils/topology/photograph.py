@@ -7,11 +7,12 @@ from dataclasses import asdict
 from ..snapshots import kept
 from ..snapshots.snapshot import Snapshot, State, Unit
 from ..snapshots.store import Store
-from . import record
+from . import fronts, record
 from .diagnosis import lines, port_table, seen_topology
 from .request import Request
-from .survey import SERVICE_UNIT, SOCKET_UNIT, Survey, run
+from .survey import Survey, run
 
+MOVING = ("listen", "smtp", "proxy", "after_proxy")  # the ports whose owner a move changes
 PACKAGES = ("postfix", "amavisd-new", "spamassassin", "clamav-daemon", "python3")
 
 
@@ -46,15 +47,16 @@ def is_of(snapshot: Snapshot, survey: Survey) -> bool:
 
 
 def _owners(survey: Survey) -> dict[str, list[str]]:
-    return {name: survey.owners(getattr(survey.ports, name)) for name in ("listen", "smtp")}
+    return {name: survey.owners(getattr(survey.ports, name)) for name in MOVING}
 
 
 def _units(survey: Survey) -> dict[str, Unit]:
-    state = survey.filter
-    return {
-        SOCKET_UNIT: Unit(state.socket_active, state.enabled),
-        SERVICE_UNIT: Unit(state.service_active, state.enabled),
-    }
+    found = {}
+    for front in fronts.ALL:
+        state = survey.front(front)
+        found[front.socket_unit] = Unit(state.socket_active, state.enabled)
+        found[front.service_unit] = Unit(state.service_active, state.enabled)
+    return found
 
 
 def _packages() -> dict[str, str]:

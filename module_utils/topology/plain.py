@@ -5,29 +5,34 @@ For a moment nobody listens, and sessions of Postfix on the port are cut. It wor
 
 from __future__ import annotations
 
-from . import model, sessions
+from . import inline, model, sessions
 from .hands import Hands, Step
 
 
 def steps(hands: Hands) -> list[Step]:
     """What is left to do, in order."""
     goal, before, listen = hands.goal, hands.before, hands.ports.listen
-    todo: list[Step] = []
+    todo = inline.opening(hands)
     leaves = not goal.filter_on and not before.filter.stopped
     if leaves:
         todo.append(("stop the sender filter", hands.stop_filter))
     if hands.missing_on():
         todo.append(("add Postfix's new service", hands.add_services))
+    todo += inline.trying(hands)
     if leaves and model.FILTER in before.owners(listen):
         todo.append(("wait for the filter's sessions to end", lambda: hands.drain(of_filter=True)))
+    stays = listen in goal.postfix_on
+    if stays:
+        todo += inline.closing(hands)
     if goal.master_cf != before.postfix.master_cf or not hands.in_place(before):
-        todo.append(("move Postfix in master.cf and reload it", lambda: _settle(hands)))
+        moving = [("move Postfix in master.cf and reload it", lambda: _settle(hands))]
+        todo += inline.joining(hands) or moving
     if goal.filter_on and not before.filter.running:
         todo += [
             ("start the sender filter", hands.start_filter),
             ("see the filter live", hands.watch_filter),
         ]
-    return todo
+    return todo if stays else todo + inline.closing(hands)
 
 
 def _settle(hands: Hands) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ..postfix.master_cf import Entry
-from ..postfix.service import is_wildcard
+from ..postfix.service import is_wildcard, port_of
 from . import model
+from .between import PROXY, front_of, is_after_filter
 from .survey import Survey
 from .target import service_on
 
@@ -14,7 +15,7 @@ OLDEST_POSTFIX = (3, 5)  # the first that reads the PROXY protocol, version 2
 def obstacles(survey: Survey, topology: str) -> list[str]:
     """Every reason not to begin, with its cure; empty when the way is free."""
     found = _postfix_obstacles(survey, topology)
-    found += _foreign_owners(survey)
+    found += _foreign_owners(survey, topology)
     found += _missing_hops(survey)
     found += _entry_obstacles(survey, topology)
     return found
@@ -40,15 +41,22 @@ def _postfix_obstacles(survey: Survey, topology: str) -> list[str]:
     return found
 
 
-def _foreign_owners(survey: Survey) -> list[str]:
+def _foreign_owners(survey: Survey, topology: str) -> list[str]:
     ours = {model.POSTFIX, model.FILTER}
     return [
         f"port {port} belongs to {owner}, which is neither Postfix nor the sender filter: stop it "
         "and keep it from starting again"
-        for port in (survey.ports.listen, survey.ports.smtp)
+        for port in _ports(survey, topology)
         for owner in survey.owners(port)
         if owner not in ours
     ]
+
+
+def _ports(survey: Survey, topology: str) -> tuple[int, ...]:
+    """Those that must not belong to a stranger."""
+    ports = survey.ports
+    between = (ports.proxy, ports.after_proxy) if topology == model.INLINE else ()
+    return ports.listen, ports.smtp, *between
 
 
 def _missing_hops(survey: Survey) -> list[str]:
@@ -83,6 +91,8 @@ def _entry_obstacles(survey: Survey, topology: str) -> list[str]:
             "it nobody takes mail from the network. Put the line back (remove the #), then "
             "reload Postfix"
         )
+    if topology == model.INLINE:
+        found += _proxy_obstacles(survey)
     if topology == model.EDGE:
         found += [
             f"{file}:{entry.line}: the command of {entry.service} {entry.type} is "
@@ -90,6 +100,44 @@ def _entry_obstacles(survey: Survey, topology: str) -> list[str]:
             for entry in front
             if entry.command not in ("smtpd", "postscreen")
         ]
+    return found
+
+
+def _proxy_obstacles(survey: Survey) -> list[str]:
+    """What keeps the filter from standing between two services of Postfix."""
+    file = survey.postfix.config_dir / "master.cf"
+    document, ports = survey.postfix.document, survey.ports
+    behind = document.listening_on(ports.smtp)
+    found = [
+        f"{file}:{home.line}: postscreen hands its clients to a service that would have no filter "
+        "for a while: run playbooks/disable_sender_filter.yml first"
+        for home in behind
+        if home.command == "postscreen"
+    ]
+    for home in document.listening_on(ports.listen) + behind:
+        for front in document.find(*front_of(document, home.service)):
+            found += _front_obstacles(survey, front)
+    return found + [
+        f"{file}:{one.line}: {one.service} {one.type} is no service of topology inline: choose "
+        "another postfix_gateway_after_filter_port"
+        for one in document.listening_on(ports.after_proxy)
+        if not is_after_filter(one)
+    ]
+
+
+def _front_obstacles(survey: Survey, front: Entry) -> list[str]:
+    """What keeps a service from handing its mail to the filter."""
+    place = f"{survey.postfix.config_dir}/master.cf:{front.line}: {front.service} {front.type}"
+    own = front.option(PROXY)
+    value = survey.postfix.parameters[PROXY] if own is None else own
+    found = []
+    if front.command != "smtpd":
+        found.append(f"{place} runs {front.command}; only smtpd can have a filter before its queue")
+    if value and port_of(value) != survey.ports.proxy:
+        found.append(
+            f"{place} has another filter before its queue already ({PROXY} = {value}), and only "
+            "one can be there: take that one out first"
+        )
     return found
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from .model import Ports
+from .model import EDGE, INLINE, Ports
 
 FILE = Path("/var/lib/mail-topology/declared.json")
 
@@ -14,10 +14,12 @@ FILE = Path("/var/lib/mail-topology/declared.json")
 def render(topology: str, ports: Ports, options: Mapping[str, str] | None = None) -> bytes:
     """The record's bytes; the same declaration gives the same bytes.
 
-    `options` are the overrides of Postfix's service behind the filter: a later move must know
-    which of its options are not the operator's own.
+    `options` are what a later move must know not to be the operator's own: in `edge` the overrides
+    of Postfix's service behind the filter, in `inline` what the service in front was given.
     """
     record: dict[str, object] = {"topology": topology, "listen": ports.listen, "smtp": ports.smtp}
+    if topology == INLINE:
+        record |= {"proxy": ports.proxy, "after_proxy": ports.after_proxy}
     if options:
         record["options"] = dict(options)
     return json.dumps(record, sort_keys=True).encode() + b"\n"
@@ -45,7 +47,8 @@ def declared(file: Path = FILE) -> str | None:
     return str(json.loads(data)["topology"]) if data else None
 
 
-def options(file: Path = FILE) -> dict[str, str]:
-    """The overrides on record."""
+def options(file: Path = FILE, *, topology: str = EDGE) -> dict[str, str]:
+    """The options on record of a topology, none if another one was declared last."""
     data = read(file)
-    return dict(json.loads(data).get("options", {})) if data else {}
+    found = json.loads(data) if data else {}
+    return dict(found.get("options", {})) if found.get("topology") == topology else {}

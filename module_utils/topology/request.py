@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import model
+from . import model, record
+from .between import Between
 from .survey import Survey
 from .target import service_on
+
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,8 @@ class Request:
 
     `listen_addresses` are those on which port `listen` must be open in the end, IPv6 in brackets;
     empty leaves them to whoever has the port. `drain_seconds` is how long running sessions may go
-    on; then `drain_action` is one of `wait`, `cut` and `rollback`. A filter that was started must
+    on; then `drain_action` is one of `wait`, `cut`, `rollback`, and on a way back `leave`: what the
+    change of hands itself does not end goes on. A filter that was started must
     live for `watch_seconds` before Postfix gives the port up. Without `keep` no snapshot is
     forgotten.
     """
@@ -51,6 +55,16 @@ class Request:
     def service(self) -> str:
         """The name of Postfix's service where there is no filter."""
         return service_on(self.ports.listen)
+
+    def between(self, survey: Survey) -> Between:
+        """The place of the filter in `inline`."""
+        return Between(
+            proxy=f"{LOOPBACK}:{self.ports.proxy}",
+            after=f"{LOOPBACK}:{self.ports.after_proxy}",
+            overrides=survey.postfix.parameters["receive_override_options"],
+            options=self.options,
+            previous=record.options(topology=model.INLINE),
+        )
 
     @property
     def master_cf(self) -> Path:

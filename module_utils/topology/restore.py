@@ -9,13 +9,14 @@ from ..postfix import atomic
 from ..postfix.errors import PostfixError
 from ..snapshots import kept
 from ..snapshots.kept import Kept
-from ..snapshots.snapshot import Snapshot, SnapshotError
+from ..snapshots.snapshot import Snapshot, SnapshotError, Unit
 from ..snapshots.store import Store
-from . import filter_status, journal, model, services, ways
+from . import filter_status, fronts, journal, model, services, ways
+from .fronts import Front
 from .goal import Goal
 from .hands import SETTLE_SECONDS, Hands
 from .request import Outcome, Request
-from .survey import SERVICE_UNIT, SOCKET_UNIT, Survey, SurveyError, filter_state, take
+from .survey import Survey, SurveyError, filter_state, take
 
 UNIT_FOLDER = "/etc/systemd/"
 DRAIN_SECONDS = 20.0  # nobody looks on: the host must be back within a minute
@@ -53,6 +54,7 @@ def request_for(snapshot: Snapshot, drain_seconds: float = DRAIN_SECONDS) -> Req
         smtp_address="127.0.0.1",
         options={},
         drain_seconds=drain_seconds,
+        drain_action="leave",
         watch_seconds=0,
         keep=None,
     )
@@ -76,7 +78,7 @@ def _restore(snapshot: Snapshot, request: Request, store: Store) -> Outcome:
     # With a broken main.cf nothing of Postfix can be reloaded or started.
     to_read = replaced = _put_back(main_cf, store)
     # A filter that shall run needs its files first; one that shall go keeps them until it has gone.
-    if goal.filter_on:
+    if goal.fronts:
         replaced = replaced + _put_back(files, store)
     now = take(request.config_dir, request.ports)
     if now.postfix.master_pid is None:
@@ -87,10 +89,12 @@ def _restore(snapshot: Snapshot, request: Request, store: Store) -> Outcome:
     for name, step in ways.steps(hands):
         step()
         hands.outcome.steps.append(name)
-    unit = hands.before.filter
-    if goal.filter_on and unit.running and unit.needs != filter_status.FRESH:
-        hands.refresh_filter()
-    if not goal.filter_on:
+    for front in fronts.ALL:
+        unit = hands.before.front(front)
+        open_ = front.topology in goal.fronts
+        if open_ and unit.running and unit.needs != filter_status.FRESH:
+            hands.refresh_filter(front)
+    if not goal.fronts:
         replaced = replaced + _put_back(files, store)
     if to_read:
         hands.reload_postfix(hands.in_place)
@@ -108,8 +112,12 @@ def _goal(snapshot: Snapshot, store: Store) -> Goal:
         raise SnapshotError(msg)
     ports, owners = snapshot.state.ports, snapshot.state.owners
     postfix_on = {ports[name] for name, found in owners.items() if model.POSTFIX in found}
-    filter_on = model.FILTER in owners["listen"]
-    return Goal(store.content(file.content), frozenset(postfix_on), filter_on)
+    was_open = {
+        front.topology
+        for front, port in ((fronts.EDGE, "listen"), (fronts.INLINE, "proxy"))
+        if model.FILTER in owners.get(port, [])
+    }
+    return Goal(store.content(file.content), frozenset(postfix_on), frozenset(was_open))
 
 
 def _files(snapshot: Snapshot) -> tuple[list[Kept], list[Kept]]:
@@ -132,10 +140,16 @@ def _put_back(files: list[Kept], store: Store) -> list[str]:
 
 
 def _enable(snapshot: Snapshot) -> None:
-    wanted = snapshot.state.units[SOCKET_UNIT].enabled
-    if filter_state().enabled != wanted:
-        verb = "enable" if wanted else "disable"
-        services.systemctl(verb, "--quiet", SOCKET_UNIT, SERVICE_UNIT)
+    for front in fronts.ALL:
+        wanted = _unit(snapshot, front).enabled
+        if filter_state(front).enabled != wanted:
+            verb = "enable" if wanted else "disable"
+            services.systemctl(verb, "--quiet", *front.units)
+
+
+def _unit(snapshot: Snapshot, front: Front) -> Unit:
+    """What a front's socket was like; a snapshot of an older release may not know of it."""
+    return snapshot.state.units.get(front.socket_unit, Unit(False, False))
 
 
 def _prove(snapshot: Snapshot, hands: Hands) -> Survey:
@@ -144,9 +158,12 @@ def _prove(snapshot: Snapshot, hands: Hands) -> Survey:
 
     def owners() -> dict[str, list[str]]:
         now = hands.before.glance()
-        # Whoever else has taken the port behind the filter meanwhile takes no mail from anybody.
-        behind = [one for one in now.owners(now.ports.smtp) if one in ours]
-        return {"listen": now.owners(now.ports.listen), "smtp": behind}
+        found = {name: now.owners(getattr(now.ports, name)) for name in then}
+        # Whoever else has taken a port behind the first meanwhile takes no mail from anybody.
+        return {
+            name: each if name == "listen" else [one for one in each if one in ours]
+            for name, each in found.items()
+        }
 
     if not services.wait_until(lambda: owners() == dict(then), SETTLE_SECONDS):
         differing = [
@@ -163,6 +180,9 @@ def at_boot(snapshot: Snapshot, store: Store) -> None:
     """Put files and enabled units back before Postfix starts; nothing is started by hand."""
     _put_back(list(snapshot.kept), store)
     _enable(snapshot)
-    verb = "start" if snapshot.state.units[SOCKET_UNIT].active else "stop"
-    # Not waited for: this is a part of the boot that they wait for.
-    services.systemctl("--no-block", verb, SOCKET_UNIT, SERVICE_UNIT)
+    for front in fronts.ALL:
+        if not filter_state(front).installed:
+            continue
+        verb = "start" if _unit(snapshot, front).active else "stop"
+        # Not waited for: this is a part of the boot that they wait for.
+        services.systemctl("--no-block", verb, *front.units)

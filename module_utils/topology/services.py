@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from . import filter_status
+from .fronts import Front
 from .sockets import Listener
-from .survey import SERVICE_UNIT, SOCKET_UNIT, Survey, filter_state, run
+from .survey import Survey, filter_state, run
 
 POLL_SECONDS = 0.005
 RELOAD_SECONDS = 20.0
@@ -88,43 +89,43 @@ def restart_postfix() -> None:
     systemctl("restart", "postfix.service")
 
 
-def listen_for_filter() -> None:
-    """Let systemd take the filter's port, now and at each boot. Connections wait in its queue."""
+def listen_for_filter(front: Front) -> None:
+    """Let systemd take a front's port, now and at each boot. Connections wait in its queue."""
     systemctl("daemon-reload")
-    run(["systemctl", "reset-failed", SOCKET_UNIT, SERVICE_UNIT])
-    systemctl("start", SOCKET_UNIT)
-    systemctl("enable", "--quiet", SOCKET_UNIT, SERVICE_UNIT)
+    run(["systemctl", "reset-failed", *front.units])
+    systemctl("start", front.socket_unit)
+    systemctl("enable", "--quiet", *front.units)
 
 
-def start_filter() -> None:
+def start_filter(front: Front) -> None:
     """Start the filter behind its port; returns when it has said that it is ready."""
-    systemctl("start", SERVICE_UNIT)
+    systemctl("start", front.service_unit)
 
 
-def restart_filter() -> None:
+def restart_filter(front: Front) -> None:
     """Let a new process of the filter take the port; the old one ends with its last session."""
     systemctl("daemon-reload")
-    systemctl("restart", SERVICE_UNIT)
+    systemctl("restart", front.service_unit)
 
 
-def reload_filter() -> None:
+def reload_filter(front: Front) -> None:
     """Let the running filter read its files again.
 
     Raises:
         ServiceError: it does not use them, and goes on with those that it had.
     """
-    systemctl("reload", SERVICE_UNIT)
-    if not wait_until(lambda: filter_state().needs == filter_status.FRESH, RELOAD_SECONDS):
-        msg = f"the sender filter did not take its files up:\n{last_words(SERVICE_UNIT)}"
+    systemctl("reload", front.service_unit)
+    if not wait_until(lambda: filter_state(front).needs == filter_status.FRESH, RELOAD_SECONDS):
+        msg = f"the sender filter did not take its files up:\n{last_words(front.service_unit)}"
         raise ServiceError(msg)
 
 
-def stop_filter() -> None:
-    """Stop the filter now and at each boot; its sessions may go on for a while."""
-    systemctl("disable", "--quiet", SOCKET_UNIT, SERVICE_UNIT)
-    systemctl("stop", SOCKET_UNIT)
-    systemctl("stop", SERVICE_UNIT)
-    run(["systemctl", "reset-failed", SOCKET_UNIT, SERVICE_UNIT])
+def stop_filter(front: Front) -> None:
+    """Stop a front now and at each boot; its sessions may go on for a while."""
+    systemctl("disable", "--quiet", *front.units)
+    systemctl("stop", front.socket_unit)
+    systemctl("stop", front.service_unit)
+    run(["systemctl", "reset-failed", *front.units])
 
 
 def run_checked(*command: str) -> None:

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import socket
 
+from .fronts import SERVICE_UNITS
 from .sockets import LISTEN, Listener, Socket, listening, processes_by_inode, read_tables
-from .survey import SERVICE_UNIT
+
+Ends = tuple[str, tuple[str, int]]
+"""A connection: our address, and the address and port of the other end."""
+
+
+def on(port: int) -> frozenset[Ends]:
+    """The connections on a port that somebody serves."""
+    return frozenset((row.address, row.peer) for row in _connections(port) if row.inode)
+
+
+def end(port: int, connections: frozenset[Ends]) -> None:
+    """End the processes that serve these connections on a port."""
+    rows = [row for row in _connections(port) if (row.address, row.peer) in connections]
+    owners = processes_by_inode({row.inode for row in rows if row.inode})
+    for process in {each for processes in owners.values() for each in processes}:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGTERM)
 
 
 def of_filter(port: int) -> int:
@@ -53,7 +73,7 @@ def _by_filter(rows: list[Socket]) -> list[bool]:
     """For each connection that a process has, whether that is the filter."""
     owners = processes_by_inode({row.inode for row in rows if row.inode})
     return [
-        any(process.unit == SERVICE_UNIT for process in owners[row.inode])
+        any(process.unit in SERVICE_UNITS for process in owners[row.inode])
         for row in rows
         if row.inode in owners
     ]

@@ -10,16 +10,17 @@ from pathlib import Path
 
 from ..postfix.checks import Severity, master_problems
 from ..postfix.master_cf import MasterDocument
-from . import filter_status, model
+from . import filter_status, fronts, model
+from .fronts import Front
 from .sockets import PROC, Listener, listeners
 
-SOCKET_UNIT = "sender-filter.socket"
-SERVICE_UNIT = "sender-filter.service"
 POSTFIX_UNITS = "postfix"  # postfix@-.service in Debian 12, postfix.service in 13
 PARAMETERS = (
     "mail_version",
     "inet_protocols",
     "master_service_disable",
+    "smtpd_proxy_filter",
+    "receive_override_options",
     "process_id_directory",
     "queue_directory",
 )
@@ -60,7 +61,7 @@ class PostfixState:
 
 @dataclass(frozen=True)
 class FilterState:
-    """The two units of the sender filter, as systemd sees them.
+    """The two units of a front of the sender filter, as systemd sees them.
 
     `needs` is what a running filter needs to use what is installed (`filter_status`); `shares`,
     whether the port that systemd takes for it may be shared (ReusePort= in systemd.socket(5)).
@@ -84,6 +85,9 @@ class FilterState:
         return self.socket_active and self.service_active and self.enabled
 
 
+CLOSED = FilterState(installed=False, socket_active=False, service_active=False, enabled=False)
+
+
 @dataclass(frozen=True)
 class Survey:
     """Everything that a decision about the topology needs to know."""
@@ -92,6 +96,11 @@ class Survey:
     listeners: tuple[Listener, ...]
     postfix: PostfixState
     filter: FilterState
+    inline: FilterState = CLOSED
+
+    def front(self, front: Front) -> FilterState:
+        """The state of a front of the filter; `filter` is the one towards the network."""
+        return self.filter if front == fronts.EDGE else self.inline
 
     def glance(self) -> Survey:
         """The same host a moment later: sockets and master's pid are looked up again, no more."""
@@ -116,11 +125,14 @@ class Survey:
         """Who a listener belongs to: a name of `model`, or the foreign process itself."""
         if any(one.pid == self.postfix.master_pid for one in listener.processes):
             return model.POSTFIX
-        if any(one.unit == SERVICE_UNIT for one in listener.processes):
+        if any(one.unit in fronts.SERVICE_UNITS for one in listener.processes):
             return model.FILTER
         only_systemd = [one.pid for one in listener.processes] == [1]
         # Between two lives of the service its socket is held by systemd alone.
-        if only_systemd and listener.port == self.ports.listen and self.filter.socket_active:
+        if only_systemd and any(
+            self.front(one).socket_active and listener.port == one.port(self.ports)
+            for one in fronts.ALL
+        ):
             return model.FILTER
         if listener.port == self.ports.scan:
             return model.SCAN
@@ -144,7 +156,8 @@ def take(config_dir: Path, ports: model.Ports) -> Survey:
         SurveyError: Postfix is not installed, or its configuration cannot be read.
     """
     postfix = _postfix(config_dir)
-    return Survey(ports, tuple(listeners(ports.all())), postfix, filter_state())
+    states = [filter_state(front) for front in (fronts.EDGE, fronts.INLINE)]
+    return Survey(ports, tuple(listeners(ports.all())), postfix, *states)
 
 
 def _postfix(config_dir: Path) -> PostfixState:
@@ -184,17 +197,17 @@ def master_pid(pid_file: Path, proc: Path = PROC) -> int | None:
     return pid if name == "master" else None
 
 
-def filter_state() -> FilterState:
-    """The state of the filter's units."""
+def filter_state(front: Front = fronts.EDGE) -> FilterState:
+    """The state of the units of a front of the filter."""
     properties = (
         "--property=LoadState,ActiveState,UnitFileState,NeedDaemonReload,ExecStart,"
         "ExecMainStartTimestampMonotonic,ReusePort"
     )
-    result = run(["systemctl", "show", properties, SOCKET_UNIT, SERVICE_UNIT])
-    return parse_units(result.stdout)
+    result = run(["systemctl", "show", properties, *front.units])
+    return parse_units(result.stdout, front)
 
 
-def parse_units(text: str) -> FilterState:
+def parse_units(text: str, front: Front = fronts.EDGE) -> FilterState:
     """The output of `systemctl show` for the socket and the service, in that order.
 
     A running filter is asked what it uses.
@@ -210,20 +223,20 @@ def parse_units(text: str) -> FilterState:
         socket_active=socket_unit.get("ActiveState") == "active",
         service_active=service_active,
         enabled=socket_unit.get("UnitFileState") == "enabled",
-        needs=_needs(socket_unit, service_unit) if service_active else filter_status.FRESH,
+        needs=_needs(front, socket_unit, service_unit) if service_active else filter_status.FRESH,
         shares=socket_unit.get("ReusePort") != "no" or socket_unit.get("LoadState") != "loaded",
     )
 
 
-def _needs(socket_unit: dict[str, str], service_unit: dict[str, str]) -> str:
+def _needs(front: Front, socket_unit: dict[str, str], service_unit: dict[str, str]) -> str:
     since_boot = int(service_unit.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
     started = time.time() - time.monotonic() + since_boot
     unread = "yes" in (socket_unit.get("NeedDaemonReload"), service_unit.get("NeedDaemonReload"))
     program = re.search(r"path=([^ ;]+)", service_unit.get("ExecStart", ""))
     return filter_status.needs(
-        filter_status.ask(),
+        filter_status.ask(front),
         program[1] if program else "",
-        unit_is_newer=unread or filter_status.changed_after(started),
+        unit_is_newer=unread or filter_status.changed_after(started, front),
     )
 
 

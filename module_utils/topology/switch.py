@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ..postfix import atomic, staging
 from ..postfix.errors import PostfixError
 from ..snapshots.snapshot import Snapshot, SnapshotError
 from ..snapshots.store import Store
-from . import filter_status, goal, guard, journal, model, photograph, probe, record, ways
+from . import filter_status, fronts, goal, guard, journal, model, photograph, probe, record, ways
 from .diagnosis import differences
 from .hands import Hands, Step
 from .preflight import obstacles
@@ -183,7 +184,8 @@ def _try_first(request: Request, survey: Survey, *, check: bool) -> bytes:
     """The new master.cf, after all that can fail without a change has been tried."""
     reasons = obstacles(survey, request.topology)
     # In check mode the role before this one has only said that it would install it.
-    if request.topology == model.EDGE and not survey.filter.installed and not check:
+    missing = [one for one in _fronts(request) if not survey.front(one).installed]
+    if missing and not check:
         reasons.append("the sender filter is not installed: run the role sender_filter first")
     _refuse(reasons)
     current = survey.postfix.master_cf
@@ -195,6 +197,7 @@ def _try_first(request: Request, survey: Survey, *, check: bool) -> bytes:
             request.options,
             service=request.service,
             previous=record.options(),
+            between=request.between(survey),
         )
         if wanted != current:
             staging.validate(request.config_dir, {"master.cf": wanted})
@@ -207,15 +210,21 @@ def _try_first(request: Request, survey: Survey, *, check: bool) -> bytes:
 def _steps(hands: Hands) -> list[Step]:
     """The steps that are left."""
     todo = ways.steps(hands)
-    unit = hands.before.filter
-    if hands.goal.filter_on and unit.running and unit.needs != filter_status.FRESH:
-        todo += [
-            (f"let the running filter {unit.needs}", hands.refresh_filter),
-            ("see the filter live", hands.watch_filter),
-        ]
+    for front in _fronts(hands.request):
+        unit = hands.before.front(front)
+        if unit.running and unit.needs != filter_status.FRESH:
+            todo += [
+                (f"let the running filter {unit.needs}", partial(hands.refresh_filter, front)),
+                ("see the filter live", hands.watch_filter),
+            ]
     if not hands.record_is_true():
         todo.append(("record the declared topology", hands.write_record))
     return todo
+
+
+def _fronts(request: Request) -> list[fronts.Front]:
+    """The fronts of the filter that the wanted topology has."""
+    return [one for one in fronts.ALL if one.topology == request.topology]
 
 
 def _take_steps(hands: Hands, steps: list[Step]) -> None:

@@ -8,6 +8,7 @@ from ..postfix.master_cf import Entry, MasterDocument
 from ..postfix.move import move, move_back
 from ..postfix.service import identity, port_of
 from . import model
+from .between import Between
 
 SMTP_PORT, TYPE = 25, "inet"
 
@@ -36,6 +37,7 @@ def master_cf(
     *,
     service: str = "smtp",
     previous: Mapping[str, str] | None = None,
+    between: Between | None = None,
 ) -> bytes:
     """The bytes of master.cf in `topology`.
 
@@ -46,21 +48,27 @@ def master_cf(
         overrides: further options of that service, or other values of those it gets.
         service: the name of Postfix's service where there is no filter.
         previous: the overrides of the last move, as far as they are known.
+        between: the place of the filter in `inline`.
     """
     document = MasterDocument.parse(current)
+    if between:
+        document = between.take_out(document, service)
     home = document.find(service, TYPE)
     behind = [one for one in document.entries if _is_behind(one, moved_to)]
     options = _options([*home, *behind], overrides)
     if (
         behind
         and not home
-        and (topology == model.DIRECT or _is_stale(behind[0], moved_to, overrides, previous))
+        and (topology != model.EDGE or _is_stale(behind[0], moved_to, overrides, previous))
     ):
         # Another name behind the filter (the vendor's bare `2500`), or an option no longer wanted.
         set_before = {**options, **(previous or {})}
         document = move_back(document, service, TYPE, behind[0].service, set_before)
     change = move if topology == model.EDGE else move_back
-    return change(document, service, TYPE, moved_to, options).render()
+    document = change(document, service, TYPE, moved_to, options)
+    if between and topology == model.INLINE:
+        document = between.put_in(document, service)
+    return document.render()
 
 
 def _is_behind(entry: Entry, moved_to: str) -> bool:

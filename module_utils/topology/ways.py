@@ -1,8 +1,11 @@
-"""Which way a move goes: by overlap where the host can do it, else in the plain order."""
+"""Which way a move goes: by overlap where the host can do it, else in the plain order.
+
+Between `direct` and `inline` the port stays where it is, and nothing has to be handed over.
+"""
 
 from __future__ import annotations
 
-from . import overlap, plain
+from . import inline, overlap, plain
 from .hands import Hands, Step
 
 
@@ -11,6 +14,11 @@ def steps(hands: Hands) -> list[Step]:
     todo = plain.steps(hands)
     if not todo:
         return []
+    if hands.before.owners(hands.ports.listen) == [hands.goal.owner(hands.ports)] and (
+        inline.opens(hands) or inline.closes(hands)
+    ):
+        hands.outcome.handover = "in place"
+        return overlap.steps(hands)
     hindrance = overlap.hindrance(hands)
     if hands.request.handover == "overlap" and not hindrance:
         hands.outcome.handover = "overlap"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from lab_hosts import Client, LabHost, MailStore, inventory
-from moves import Fleet
+from moves import DIRECT, EDGE, INLINE, Fleet
 from traffic import Traffic
 
 HOSTS = inventory()
@@ -37,10 +37,17 @@ def gateways() -> list[LabHost]:
 
 @pytest.fixture(scope="session")
 def fleet(gateways: list[LabHost]) -> Fleet:
-    """The gateways, each of which has been in both topologies once."""
+    """The gateways, each of which has been in `edge` and `direct` once."""
     found = Fleet(gateways)
-    found.learn()
+    found.learn(EDGE, DIRECT)
     return found
+
+
+@pytest.fixture(scope="session")
+def inline_fleet(fleet: Fleet) -> Fleet:
+    """The same, and each has been in `inline` as well, and is there."""
+    fleet.learn(INLINE)
+    return fleet
 
 
 @pytest.fixture(scope="session")

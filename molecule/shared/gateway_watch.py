@@ -74,32 +74,39 @@ def look() -> dict[str, Any]:
         "master_cf": digest(),
         "listen": owners(25),
         "smtp": owners(2500),
+        "proxy": owners(10020),
         "stage": read_json(STATE / "move.json").get("stage"),
         "declared": read_json(STATE / "declared.json").get("topology"),
         "guards": output(
             "systemctl", "list-units", "--plain", "--no-legend", "mail-topology-guard-*"
         ),
-        "socket": output("systemctl", "is-active", "sender-filter.socket"),
-        "at boot": output("systemctl", "is-enabled", "sender-filter.socket"),
+        "open": units("is-active", "active"),
+        "at boot": units("is-enabled", "enabled"),
     }
+
+
+def units(question: str, wanted: str) -> list[str]:
+    """The topologies of those of the filter's sockets of which systemctl says this."""
+    named = {"edge": "sender-filter.socket", "inline": "sender-filter-inline.socket"}
+    return [name for name, unit in named.items() if output("systemctl", question, unit) == wanted]
 
 
 def topology(seen: dict[str, Any], ends: dict[str, str]) -> str | None:
     """The topology that all of it agrees on, None while the host is between two."""
-    ours = {"direct": "master", "edge": "senderfilter"}
+    ours = {"direct": "master", "edge": "senderfilter", "inline": "master"}
     if seen["stage"] == "moving" or seen["guards"]:
         return None
     for name, wanted in ends.items():
-        edge = name == "edge"
+        fronts = [] if name == "direct" else [name]
         if (
             seen["master_cf"] == wanted
             and len(seen["listen"]) == 2
             and all(ours[name] in each for each in seen["listen"])
             and [each for each in seen["smtp"] if "master" in each] == seen["smtp"]
-            and len(seen["smtp"]) == edge
+            and len(seen["smtp"]) == (name == "edge")
+            and len(seen["proxy"]) == (name == "inline")
             and seen["declared"] in (name, None)
-            and (seen["socket"] == "active") == edge
-            and (seen["at boot"] == "enabled") == edge
+            and seen["open"] == seen["at boot"] == fronts
         ):
             return name
     return None

@@ -20,8 +20,12 @@ from smtp import exec_on
 
 WATCH = Path(__file__).with_name("gateway_watch.py").read_text(encoding="utf-8")
 MASTER_CF = "/etc/postfix/master.cf"
-DIRECT, EDGE = "direct", "edge"
-PLAYBOOKS = {EDGE: "enable_sender_filter.yml", DIRECT: "disable_sender_filter.yml"}
+DIRECT, EDGE, INLINE = "direct", "edge", "inline"
+PLAYBOOKS = {
+    EDGE: "enable_sender_filter.yml",
+    DIRECT: "disable_sender_filter.yml",
+    INLINE: "inline_sender_filter.yml",
+}
 OTHER = {EDGE: DIRECT, DIRECT: EDGE}
 WITHIN_SECONDS = 60.0
 RUN_SECONDS = 120.0
@@ -52,7 +56,7 @@ class Ended:
 
 
 class Gateway:
-    """A gateway whose master.cf is known in both topologies."""
+    """A gateway whose master.cf is known in its topologies."""
 
     def __init__(self, host: LabHost) -> None:
         self.host = host
@@ -199,10 +203,10 @@ class Fleet:
         """Start one of the project's playbooks."""
         return Run("ansible-playbook", f"playbooks/{playbook}", *arguments)
 
-    def configure(self, **settings: object) -> None:
-        """Bring all to `edge` with these variables of role sender_filter, and no others."""
+    def configure(self, topology: str = EDGE, **settings: object) -> None:
+        """Bring all to a topology with these variables of role sender_filter, and no others."""
         variables = {f"sender_filter_{name}": value for name, value in settings.items()}
-        self.play(PLAYBOOKS[EDGE], "--extra-vars", json.dumps(variables)).must_pass()
+        self.play(PLAYBOOKS[topology], "--extra-vars", json.dumps(variables)).must_pass()
 
     def bring(self, topology: str) -> None:
         """See that each gateway is in a topology, by a move where one is not."""
@@ -214,9 +218,9 @@ class Fleet:
         """Where each gateway is, when it is in a topology."""
         return self.each(lambda one: one.see_end(seconds=seconds))
 
-    def learn(self) -> None:
-        """Move all there and back by the whole play: their files are known then."""
-        for topology in (EDGE, DIRECT):
+    def learn(self, *topologies: str) -> None:
+        """Move all to each of these by the whole play: their files are known then."""
+        for topology in topologies:
             self.play(PLAYBOOKS[topology]).must_pass()
             for one in self.gateways:
                 one.master_cf[topology] = one.host.read(MASTER_CF)

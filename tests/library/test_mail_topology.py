@@ -142,8 +142,8 @@ def test_an_obstacle_is_an_error_with_its_cure(edge: Gateway) -> None:
 
 
 def test_an_unknown_topology_is_refused(edge: Gateway) -> None:
-    said = call("mail_topology", edge, topology="inline")
-    assert "must be one of: edge, direct" in said["msg"]
+    said = call("mail_topology", edge, topology="sideways")
+    assert "must be one of: edge, direct, inline" in said["msg"]
 
 
 def test_a_play_begins_moves_and_takes_it_back(shared_direct: Gateway) -> None:

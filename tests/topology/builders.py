@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 from module_utils.topology.model import Ports
@@ -18,6 +19,7 @@ SYSTEMD = Process(1, "systemd", "init.scope")
 MASTER = Process(377, "master", "postfix@-.service")
 SMTPD = Process(4021, "smtpd", "postfix@-.service")
 SENDER_FILTER = Process(880, "senderfilter", "sender-filter.service")
+INLINE_FILTER = Process(881, "senderfilter", "sender-filter-inline.service")
 AMAVIS = Process(66, "/usr/sbin/amavi", "amavis.service")
 NGINX = Process(99, "nginx", "nginx.service")
 STRAY = Process(5150, "python3", "")
@@ -41,9 +43,18 @@ PARAMETERS = {
     "inet_protocols": "all",
     "inet_interfaces": "all",
     "master_service_disable": "",
+    "smtpd_proxy_filter": "",
+    "receive_override_options": "",
     "process_id_directory": "pid",
     "queue_directory": "/var/spool/postfix",
 }
+
+INLINE_CF = (
+    b"smtp      inet  n       -       y       -       -       smtpd\n"
+    b"  -o smtpd_proxy_filter=127.0.0.1:10020\n"
+    b"127.0.0.1:10021 inet  n       -       y       -       -       smtpd\n"
+    b"  -o syslog_name=postfix/after-filter\n" + _REST
+)
 
 _inodes = itertools.count(70_000)
 
@@ -75,6 +86,12 @@ def filter_on_listen() -> list[Listener]:
     """The sockets of topology edge."""
     on_smtp = listener(PORTS.smtp, MASTER, SMTPD)
     return [*public(PORTS.listen, SYSTEMD, SENDER_FILTER), on_smtp, *after_the_filter()]
+
+
+def filter_between() -> list[Listener]:
+    """The sockets of topology inline."""
+    proxy = listener(PORTS.proxy, SYSTEMD, INLINE_FILTER)
+    return [*postfix_on_listen(), proxy, listener(PORTS.after_proxy, MASTER, SMTPD)]
 
 
 def survey(
@@ -119,3 +136,15 @@ def edge(
     """A host in topology edge, but for what is given."""
     sockets = filter_on_listen() if listeners is None else listeners
     return survey(sockets, master_cf, units, master_pid=master_pid, **parameters)
+
+
+def inline(
+    listeners: list[Listener] | None = None,
+    master_cf: bytes = INLINE_CF,
+    units: FilterState = RUNNING,
+    edge_units: FilterState = STOPPED,
+    **parameters: str,
+) -> Survey:
+    """A host in topology inline, but for what is given; `units` are those of the inline front."""
+    sockets = filter_between() if listeners is None else listeners
+    return replace(survey(sockets, master_cf, edge_units, **parameters), inline=units)

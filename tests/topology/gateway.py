@@ -21,7 +21,8 @@ from unittest import mock
 
 from topology.real_sockets import bind_apart
 
-from module_utils.topology import model, sockets, steering
+from module_utils.topology import fronts, model, sockets, steering
+from module_utils.topology.between import AFTER
 from module_utils.topology.model import Ports
 from module_utils.topology.request import Request
 from module_utils.topology.services import wait_until
@@ -48,37 +49,46 @@ for word; do
 done
 get() { value=; [ ! -f "$host/$1" ] || IFS= read -r value < "$host/$1"; }
 is() { get "$1"; [ "$value" = "$2" ]; }
+front() {
+  case $1 in
+    sender-filter-inline.*) front=inline; port=@PROXY@; control=@RUN@/inline.sock ;;
+    *) front=filter; port=@LISTEN@; control=@RUN@/control.sock ;;
+  esac
+}
 listen() {
-  @PYTHON@ @HERE@/stand_in_filter.py @PORT@ "$host" @CONTROL@ @PROGRAM@ @FILES@ \
-    </dev/null >"$host/filter-log" 2>&1 || refuse sender-filter.socket
+  @PYTHON@ @HERE@/stand_in_filter.py $front "$port" "$host" "$control" @PROGRAM@ @FILES@ \
+    </dev/null >"$host/$front-log" 2>&1 || refuse "$1"
 }
 serve() {
-  get filter.pid
+  get $front.pid
   kill -USR1 "$value"
-  until [ -e "$host/filter-serves.$value" ]; do kill -0 "$value" || refuse "$1"; sleep 0.01; done
+  until [ -e "$host/$front-serves.$value" ]; do kill -0 "$value" || refuse "$1"; sleep 0.01; done
 }
 say() { echo "$2" > "$host/$1"; }
 [ "$verb" != daemon-reload ] || say unread no
 [ "$verb" != show ] || {
   tell() { get "$2"; echo "$1=$value"; }
-  tell LoadState loaded; tell ActiveState socket; tell UnitFileState enabled
+  front $units
+  tell LoadState loaded; tell ActiveState $front-socket; tell UnitFileState $front-enabled
   tell NeedDaemonReload unread; echo
-  tell LoadState loaded; tell ActiveState service; echo UnitFileState=static
+  tell LoadState loaded; tell ActiveState $front-service; echo UnitFileState=static
   tell NeedDaemonReload unread; echo "ExecStart={ path=@PROGRAM@ ; argv[]=@PROGRAM@ ; }"
-  tell ExecMainStartTimestampMonotonic filter-started
+  tell ExecMainStartTimestampMonotonic $front-started
 }
 for unit in $units; do
+  front "$unit"
   case $verb:$unit in
-    start:sender-filter.socket) is socket active || { listen; say socket active; } ;;
-    start:sender-filter.service) serve "$unit"; say service active ;;
-    restart:sender-filter.service)
-      get filter.pid; old=$value; listen; serve "$unit"; kill -TERM "$old" ;;
-    reload:sender-filter.service) get filter.pid; kill -HUP "$value" ;;
-    stop:sender-filter.socket) say socket inactive ;;
-    stop:sender-filter.service)
-      say service inactive; get filter.pid; kill -TERM "$value" 2>/dev/null || true ;;
-    enable:sender-filter.*) say enabled enabled ;;
-    disable:sender-filter.*) say enabled disabled ;;
+    start:sender-filter*.socket)
+      is $front-socket active || { listen "$unit"; say $front-socket active; } ;;
+    start:sender-filter*.service) serve "$unit"; say $front-service active ;;
+    restart:sender-filter*.service)
+      get $front.pid; old=$value; listen "$unit"; serve "$unit"; kill -TERM "$old" ;;
+    reload:sender-filter*.service) get $front.pid; kill -HUP "$value" ;;
+    stop:sender-filter*.socket) say $front-socket inactive ;;
+    stop:sender-filter*.service)
+      say $front-service inactive; get $front.pid; kill -TERM "$value" 2>/dev/null || true ;;
+    enable:sender-filter*) say $front-enabled enabled ;;
+    disable:sender-filter*) say $front-enabled disabled ;;
     restart:postfix.service) @MASTER@ </dev/null >"$host/postfix-log" 2>&1 ;;
   esac
 done
@@ -162,8 +172,8 @@ class Gateway:
         subprocess.run(["systemctl", *arguments], check=True)
 
     def kill(self, name: str) -> None:
-        """End `master` or the `filter`, and see it gone."""
-        file = self.pid_file if name == "master" else self.host / "filter.pid"
+        """End `master`, the `filter` or its front `inline`, and see it gone."""
+        file = self.pid_file if name == "master" else self.host / f"{name}.pid"
         process = int(file.read_text())
         os.kill(process, signal.SIGUSR2)
         assert wait_until(lambda: not _is_alive(process), 10)
@@ -233,10 +243,7 @@ def running(
         place, host = config_dir.parent, config_dir.parent / "host"
         host.mkdir()
         gateway = Gateway(config_dir, place, host, ports)
-        edge = topology == model.EDGE
-        front = moved(ports) if edge else f"{ports.listen} inet n - y - - smtpd\n"
-        back = f"127.0.0.1:{ports.reinjection} inet n - n - - smtpd\n"
-        gateway.master_cf.write_text(front + back + "pickup unix n - y 60 1 pickup\n")
+        gateway.master_cf.write_text(master_cf(ports, topology))
         with (config_dir / "main.cf").open("a") as main:
             main.write(f"queue_directory = {place}/queue\ninet_protocols = ipv4\n")
         os.utime(config_dir / "main.cf", (0, 0))  # Postfix reads a young file twice
@@ -245,23 +252,46 @@ def running(
         _write_commands(gateway, commands, shared=shared)
         held.enter_context(_living(gateway))
         gateway.systemctl("restart", "postfix.service")
-        if edge:
-            gateway.systemctl("start", "sender-filter.socket")
-            gateway.systemctl("start", "sender-filter.service")
-            gateway.systemctl("enable", "sender-filter.socket")
+        for front in fronts.ALL:
+            if front.topology == topology:
+                gateway.systemctl("start", *front.units)
+                gateway.systemctl("enable", front.socket_unit)
         held.enter_context(socket.create_server(("127.0.0.1", ports.scan)))
         (host / "systemctl-calls").unlink()
         yield gateway
 
 
+def master_cf(ports: Ports, topology: str) -> str:
+    """The file as a topology has it."""
+    made = {model.EDGE: moved, model.DIRECT: stock, model.INLINE: between}
+    back = f"127.0.0.1:{ports.reinjection} inet n - n - - smtpd\n"
+    return made[topology](ports) + back + "pickup unix n - y 60 1 pickup\n"
+
+
+def stock(ports: Ports) -> str:
+    """The entry of port 25 as topology direct has it."""
+    return f"{ports.listen} inet n - y - - smtpd\n"
+
+
+def between(ports: Ports) -> str:
+    """The entry of port 25 and the one after the filter as topology inline has them."""
+    return (
+        stock(ports)
+        + f"  -o smtpd_proxy_filter=127.0.0.1:{ports.proxy}\n"
+        + "  -o receive_override_options=no_unknown_recipient_checks\n"
+        + stock(ports).replace(str(ports.listen), f"127.0.0.1:{ports.after_proxy}", 1)
+        + "".join(f"  -o {name}={value}\n" for name, value in AFTER.items())
+    )
+
+
 def moved(ports: Ports) -> str:
     """The entry of port 25 as topology edge has it."""
-    stock = f"{ports.listen} inet n - y - - smtpd\n"
     options = (
         "  -o smtpd_upstream_proxy_protocol=haproxy\n  -o smtpd_forbid_bare_newline=normalize\n"
         "  -o smtpd_forbid_bare_newline_exclusions=\n"
     )
-    return "#" + stock + stock.replace(str(ports.listen), f"127.0.0.1:{ports.smtp}", 1) + options
+    home = stock(ports)
+    return "#" + home + home.replace(str(ports.listen), f"127.0.0.1:{ports.smtp}", 1) + options
 
 
 def _install_filter(gateway: Gateway) -> None:
@@ -269,14 +299,15 @@ def _install_filter(gateway: Gateway) -> None:
     (gateway.releases / "current").symlink_to("1.0")
     gateway.setting.parent.mkdir(parents=True)
     gateway.setting.write_text("listen = 25\n")
-    for name, text in (
-        ("loaded", "loaded"),
-        ("socket", "inactive"),
-        ("service", "inactive"),
-        ("enabled", "disabled"),
-        ("unread", "no"),
-    ):
-        gateway.say(name, text + "\n")
+    gateway.say("loaded", "loaded\n")
+    gateway.say("unread", "no\n")
+    for front in ("filter", "inline"):
+        for name, text in (
+            ("socket", "inactive"),
+            ("service", "inactive"),
+            ("enabled", "disabled"),
+        ):
+            gateway.say(f"{front}-{name}", text + "\n")
     os.mkfifo(gateway.host / "alive")
 
 
@@ -287,8 +318,9 @@ def _write_commands(gateway: Gateway, commands: Path, *, shared: bool) -> None:
         "HOST": gateway.host,
         "PYTHON": shlex.join(PYTHON),
         "HERE": HERE,
-        "PORT": gateway.ports.listen,
-        "CONTROL": gateway.place / "run/sender-filter/control.sock",
+        "LISTEN": gateway.ports.listen,
+        "PROXY": gateway.ports.proxy,
+        "RUN": gateway.place / "run/sender-filter",
         "PROGRAM": gateway.releases / "current/bin/senderfilter",
         "FILES": gateway.setting,
         "MASTER": shlex.join(master),
@@ -326,7 +358,7 @@ def _without_strangers() -> Iterator[None]:
 def _free_ports(held: contextlib.ExitStack) -> Ports:
     """Ports that nobody else gets; who listens there with SO_REUSEADDR may."""
     numbers = []
-    for _ in range(4):
+    for _ in range(6):
         one = held.enter_context(socket.socket())
         bind_apart(one, "127.0.0.1")
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-FILTER_NAME = "senderfilter"
+FRONT_NAMES = {"senderfilter": "EDGE", "inlinefilter": "INLINE"}
 
 
 def lead_into(
@@ -35,10 +35,8 @@ def lead_into(
     setattr_(journal, "FILE", state / "move.json")
     setattr_(module(store), "FOLDER", state)
     setattr_(module(store).Store.__init__, "__defaults__", (state,))
-    filter_status = module("topology.filter_status")
-    setattr_(filter_status, "CONTROL_SOCKET", folder / "run/sender-filter/control.sock")
-    files = tuple(units / file.name for file in filter_status.UNIT_FILES)
-    setattr_(filter_status, "UNIT_FILES", files)
+    setattr_(module("topology.fronts"), "RUN_FOLDER", folder / "run/sender-filter")
+    setattr_(module("topology.fronts"), "UNIT_FOLDER", units)
     guard, program = module("topology.guard"), module("topology.program")
     setattr_(guard, "BOOT_UNIT", units / guard.BOOT_UNIT.name)
     setattr_(program, "FILE", folder / "usr/local/lib/mail-topology/mail-topology.pyz")
@@ -53,11 +51,12 @@ def _name_units(
     module: Callable[[str], ModuleType], setattr_: Callable[[Any, str, Any], None]
 ) -> None:
     """Which unit a process belongs to is systemd's to say; here its name says it."""
-    sockets, unit = module("topology.sockets"), module("topology.survey").SERVICE_UNIT
+    sockets, fronts = module("topology.sockets"), module("topology.fronts")
+    units = {name: getattr(fronts, front).service_unit for name, front in FRONT_NAMES.items()}
     look = sockets._process
 
     def process(folder: Path) -> Any:
         found = look(folder)
-        return replace(found, unit=unit) if found and found.name == FILTER_NAME else found
+        return replace(found, unit=units[found.name]) if found and found.name in units else found
 
     setattr_(sockets, "_process", process)

@@ -1,8 +1,8 @@
-"""A stand-in for the sender filter and for the systemd that holds its port.
+"""A stand-in for a front of the sender filter and for the systemd that holds its port.
 
 SIGUSR1 lets it serve, SIGHUP lets it read its files again, SIGTERM ends it with its last session,
 SIGUSR2 at once.
-Run as: stand_in_filter.py PORT HOST CONTROL_SOCKET PROGRAM FILE…
+Run as: stand_in_filter.py filter|inline PORT HOST CONTROL_SOCKET PROGRAM FILE…
 """
 
 import contextlib
@@ -17,8 +17,10 @@ from pathlib import Path
 
 from stand_in import SIGNALS, Service, end, go_on_alone, name_process
 
-port, host, control, program = int(sys.argv[1]), *map(Path, sys.argv[2:5])
-files = [Path(name) for name in sys.argv[5:]]
+name, port = sys.argv[1], int(sys.argv[2])
+host, control, program = map(Path, sys.argv[3:6])
+files = [Path(one) for one in sys.argv[6:]]
+process = "senderfilter" if name == "filter" else "inlinefilter"
 status: dict[str, object] = {}
 
 
@@ -34,7 +36,7 @@ def answer(server: socket.socket) -> None:
         connection, _ = server.accept()
         with connection, contextlib.suppress(OSError):
             connection.recv(4096)
-            if not (host / "filter-mute").exists():
+            if not (host / f"{name}-mute").exists():
                 connection.sendall(json.dumps(status).encode() + b"\n")
 
 
@@ -42,15 +44,15 @@ def begin(service: Service) -> socket.socket:
     """Serve."""
     status["pid"], status["release"] = os.getpid(), str(program.parent.parent.resolve())
     read_files()
-    (host / "filter-started").write_text(str(time.monotonic_ns() // 1000))
+    (host / f"{name}-started").write_text(str(time.monotonic_ns() // 1000))
     control.unlink(missing_ok=True)
     server = socket.socket(socket.AF_UNIX)
     server.bind(str(control))
     server.listen()
     threading.Thread(target=answer, args=[server], daemon=True).start()
     service.serve()
-    (host / f"filter-serves.{os.getpid()}").touch()
-    lifetime = host / "filter-lives"
+    (host / f"{name}-serves.{os.getpid()}").touch()
+    lifetime = host / f"{name}-lives"
     if lifetime.exists():
         threading.Timer(float(lifetime.read_text()), end).start()
     return server
@@ -58,10 +60,10 @@ def begin(service: Service) -> socket.socket:
 
 def main() -> None:
     """Serve until the end."""
-    name_process("senderfilter")
-    service = Service(host, "filter", port, shared=True)
-    ready = go_on_alone(host, "senderfilter")
-    (host / "filter.pid").write_text(str(os.getpid()))
+    name_process(process)
+    service = Service(host, name, port, shared=True)
+    ready = go_on_alone(host, process)
+    (host / f"{name}.pid").write_text(str(os.getpid()))
     ready()
     server = None
     while (signum := signal.sigwait(SIGNALS)) != signal.SIGTERM:
@@ -69,7 +71,7 @@ def main() -> None:
             end()
         if signum == signal.SIGUSR1 and server is None:
             server = begin(service)
-        elif signum == signal.SIGHUP and not (host / "filter-stubborn").exists():
+        elif signum == signal.SIGHUP and not (host / f"{name}-stubborn").exists():
             read_files()
     service.stop(cut=False)
     if server:

@@ -12,12 +12,11 @@ from typing import Any
 
 import pytest
 
-from module_utils.topology import filter_status
+from module_utils.topology import filter_status, fronts
 from module_utils.topology.filter_status import (
     FRESH,
     RELOAD,
     RESTART,
-    UNIT_FILES,
     ask,
     changed_after,
     needs,
@@ -118,45 +117,46 @@ def answering(path: Path, answer: bytes | None) -> Iterator[list[bytes]]:
 
 def test_the_filter_is_asked_on_its_control_socket() -> None:
     said = {"pid": 7, "release": "/opt/x", "files": {"/a": [1, 2]}}
-    with answering(filter_status.CONTROL_SOCKET, json.dumps(said).encode() + b"\n") as asked:
+    with answering(fronts.EDGE.control, json.dumps(said).encode() + b"\n") as asked:
         assert ask() == said
     assert [json.loads(one) for one in asked] == [{"command": "status"}]
     assert asked[0].endswith(b"\n")
 
 
-def test_it_can_be_asked_on_another_socket(tmp_path: Path) -> None:
-    with answering(tmp_path / "other", b'{"pid": 7}\n'):
-        assert ask(tmp_path / "other") == {"pid": 7}
+def test_each_front_is_asked_on_a_socket_of_its_own() -> None:
+    with answering(fronts.INLINE.control, b'{"pid": 7}\n'):
+        assert ask(fronts.INLINE) == {"pid": 7}
+        assert ask(fronts.EDGE) is None
 
 
 @pytest.mark.parametrize("answer", [b"", b"\n", b"{", b"[1]\n", b"null\n", b"\xff\n"])
 def test_what_is_no_answer_is_none(answer: bytes) -> None:
-    with answering(filter_status.CONTROL_SOCKET, answer):
+    with answering(fronts.EDGE.control, answer):
         assert ask() is None
 
 
-def test_nobody_and_a_socket_that_was_left_behind_do_not_answer(tmp_path: Path) -> None:
+def test_nobody_and_a_socket_that_was_left_behind_do_not_answer() -> None:
     assert ask() is None
     with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(tmp_path / "left"))
-    assert ask(tmp_path / "left") is None
-    (tmp_path / "file").touch()
-    assert ask(tmp_path / "file") is None
+        server.bind(str(fronts.EDGE.control))
+    assert ask() is None
+    fronts.INLINE.control.touch()
+    assert ask(fronts.INLINE) is None
 
 
 def test_who_says_nothing_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(filter_status, "PATIENCE_SECONDS", 0.1)
     began = time.monotonic()
-    with answering(filter_status.CONTROL_SOCKET, None):
+    with answering(fronts.EDGE.control, None):
         assert ask() is None
         assert 0.1 <= time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_unit_file_that_was_put_in_place_later_is_newer(number: int) -> None:
-    assert UNIT_FILES[number].name in ("sender-filter.service", "sender-filter.socket")
+    assert fronts.EDGE.unit_files[number].name in ("sender-filter.service", "sender-filter.socket")
     assert not changed_after(0)
-    file = filter_status.UNIT_FILES[number]
+    file = fronts.EDGE.unit_files[number]
     file.touch()
     os.utime(file, (0, 0))  # when it was written does not matter
     changed = file.stat().st_ctime

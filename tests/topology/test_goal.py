@@ -26,9 +26,21 @@ PORTS = Ports(listen=26, smtp=2600)
 def test_the_port_has_one_owner_or_none(
     postfix_on: set[int], filter_on: bool, owner: str | None
 ) -> None:
-    assert Goal(b"", frozenset(postfix_on), filter_on).owner(PORTS) == owner
+    fronts = frozenset({model.EDGE} if filter_on else set[str]())
+    assert Goal(b"", frozenset(postfix_on), fronts).owner(PORTS) == owner
 
 
 def test_a_topology_is_a_goal() -> None:
-    assert goal.of_topology(model.EDGE, PORTS, b"x") == Goal(b"x", frozenset({2600}), True)
-    assert goal.of_topology(model.DIRECT, PORTS, b"x") == Goal(b"x", frozenset({26}), False)
+    edge, inline = frozenset({model.EDGE}), frozenset({model.INLINE})
+    assert goal.of_topology(model.EDGE, PORTS, b"x") == Goal(b"x", frozenset({2600}), edge)
+    assert goal.of_topology(model.DIRECT, PORTS, b"x") == Goal(b"x", frozenset({26}), frozenset())
+    between = Goal(b"x", frozenset({26, PORTS.after_proxy}), inline)
+    assert goal.of_topology(model.INLINE, PORTS, b"x") == between
+
+
+@pytest.mark.parametrize("topology", [model.EDGE, model.DIRECT])
+def test_a_service_of_the_operators_own_stays_where_inline_would_take_mail_back(
+    topology: str,
+) -> None:
+    own = b"127.0.0.1:10021 inet n - n - - smtpd\n"
+    assert PORTS.after_proxy in goal.of_topology(topology, PORTS, own).postfix_on

@@ -322,6 +322,6 @@ def test_after_a_loss_of_power_the_files_are_put_back_before_postfix_starts(
     assert shared_direct.master_cf.read_bytes() == stock
     assert journal.read() is None
     assert not (shared_direct.folder / "declared.json").exists()
-    assert (shared_direct.host / "enabled").read_text() == "disabled\n"
+    assert (shared_direct.host / "filter-enabled").read_text() == "disabled\n"
     shared_direct.systemctl("restart", "postfix.service")
     assert shared_direct.greeting() == "220 postfix ESMTP\r\n"

@@ -81,9 +81,9 @@ def test_somebody_must_listen_and_nobody_else_than_the_two(topology: str) -> Non
 @pytest.mark.parametrize(
     "end",
     [
-        Goal(DIRECT_CF, frozenset(), False),
-        Goal(DIRECT_CF, frozenset({PORTS.smtp}), False),
-        Goal(DIRECT_CF, frozenset({PORTS.listen}), True),
+        Goal(DIRECT_CF, frozenset(), frozenset()),
+        Goal(DIRECT_CF, frozenset({PORTS.smtp}), frozenset()),
+        Goal(DIRECT_CF, frozenset({PORTS.listen}), frozenset({model.EDGE})),
     ],
 )
 def test_somebody_must_have_the_port_alone_in_the_end(end: Goal) -> None:

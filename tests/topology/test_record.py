@@ -32,7 +32,7 @@ def test_other_declarations_give_other_bytes() -> None:
         for topology in model.TOPOLOGIES
         for ports in (Ports(), Ports(listen=26), Ports(smtp=2600))
     }
-    assert len(declarations) == 6
+    assert len(declarations) == 9
 
 
 def test_nothing_is_declared_where_nothing_was_written(tmp_path: Path) -> None:
@@ -64,6 +64,13 @@ def test_the_options_of_the_moved_service_are_on_record(tmp_path: Path) -> None:
     record.write(record.render(model.EDGE, Ports(), {"syslog_name": "x", "a": ""}), file)
     assert record.options(file) == {"syslog_name": "x", "a": ""}
     assert record.declared(file) == model.EDGE
+
+
+def test_each_topology_has_options_of_its_own_on_record(tmp_path: Path) -> None:
+    file = tmp_path / "declared.json"
+    record.write(record.render(model.INLINE, Ports(), {"smtpd_proxy_filter": "x"}), file)
+    assert record.options(file, topology=model.INLINE) == {"smtpd_proxy_filter": "x"}
+    assert record.options(file) == {}
 
 
 def test_without_a_file_the_hosts_own_record_is_meant() -> None:

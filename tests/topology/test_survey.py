@@ -24,7 +24,7 @@ from builders import (
     public,
 )
 
-from module_utils.topology import filter_status, model
+from module_utils.topology import filter_status, fronts, model
 from module_utils.topology.filter_status import FRESH, RELOAD, RESTART
 from module_utils.topology.sockets import Listener, Process
 from module_utils.topology.survey import (
@@ -129,8 +129,8 @@ def test_a_running_filter_says_what_it_uses(
         "release": str(tmp_path / "opt/1.0"),
         "files": {str(file): [status.st_ino, status.st_mtime_ns]},
     }
-    monkeypatch.setattr(filter_status, "ask", lambda: said)
-    unit = filter_status.UNIT_FILES[0]
+    monkeypatch.setattr(filter_status, "ask", lambda _: said)
+    unit = fronts.EDGE.unit_files[0]
     unit.touch()
     started = unit.stat().st_ctime + (-1 if case == "unit" else 1)
     if case == "file":

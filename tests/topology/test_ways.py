@@ -9,6 +9,7 @@ import pytest
 from builders import (
     DIRECT_CF,
     EDGE_CF,
+    INLINE_CF,
     MASTER,
     PORTS,
     RUNNING,
@@ -21,6 +22,7 @@ from builders import (
     direct,
     edge,
     filter_on_listen,
+    inline,
     listener,
     postfix_on_listen,
     public,
@@ -223,7 +225,8 @@ def test_the_plain_steps_to_direct(case: Case) -> None:
 def test_a_snapshot_of_no_topology_is_a_goal_too(
     state: Survey, postfix_on: set[int], filter_on: bool
 ) -> None:
-    end = Goal(state.postfix.master_cf, frozenset(postfix_on), filter_on)
+    fronts = frozenset({model.EDGE} if filter_on else set[str]())
+    end = Goal(state.postfix.master_cf, frozenset(postfix_on), fronts)
     chosen = names(plain, state, end)
     on_now = {port for port in (25, 2500) if model.POSTFIX in state.owners(port)}
     assert (ADD in chosen) == bool(postfix_on - on_now)
@@ -238,7 +241,7 @@ def test_options_of_the_moved_service_alone_are_no_hand_over() -> None:
     assert names(plain, edge(), end) == [MOVE]
 
 
-@pytest.mark.parametrize("topology", model.TOPOLOGIES)
+@pytest.mark.parametrize("topology", [model.EDGE, model.DIRECT])
 def test_where_nothing_is_left_no_way_is_named(topology: str) -> None:
     state, end = (edge(), TO_EDGE) if topology == model.EDGE else (direct(), TO_DIRECT)
     one = hands(state, end)
@@ -262,3 +265,54 @@ def test_the_way_is_by_overlap_unless_something_hinders_or_somebody_forbids(
     one = hands(edge(filter_on_listen()), TO_DIRECT, handover)
     assert ways.steps(one)[0][0] == first
     assert one.outcome.handover == way
+
+
+# Between two services of Postfix
+
+OPEN = "start the sender filter for Postfix"
+TRY = "try the way through the filter"
+HAND = "let Postfix hand its mail to the filter"
+FORMER = "wait for sessions that began without the filter"
+BY = "let Postfix pass the filter by"
+EMPTY = "wait for the mail in the filter"
+CLOSE = "stop the sender filter for Postfix"
+
+
+@pytest.mark.parametrize(
+    ("state", "topology", "by_overlap", "in_the_plain_order"),
+    [
+        (direct(), model.INLINE, [OPEN, ADD, LIVE, TRY, HAND, FORMER], None),
+        (inline(), model.DIRECT, [BY, EMPTY, CLOSE, TAKE], None),
+        (
+            edge(),
+            model.INLINE,
+            [OPEN, BESIDE, LIVE, TRY, TO_POSTFIX, WAIT_FILTER, STOP, TAKE],
+            [OPEN, STOP, ADD, LIVE, TRY, WAIT_FILTER, MOVE],
+        ),
+        (
+            inline(),
+            model.EDGE,
+            [ADD, JOIN, TO_FILTER, WAIT_POSTFIX, LIVE, EMPTY, CLOSE, TAKE],
+            [ADD, MOVE, START, LIVE, EMPTY, CLOSE],
+        ),
+        (inline(), model.INLINE, [], []),
+    ],
+)
+def test_the_steps_to_and_from_inline(
+    state: Survey, topology: str, by_overlap: list[str], in_the_plain_order: list[str] | None
+) -> None:
+    files = {model.EDGE: EDGE_CF, model.DIRECT: DIRECT_CF, model.INLINE: INLINE_CF}
+    end = goal.of_topology(topology, PORTS, files[topology])
+    assert names(overlap, state, end) == by_overlap
+    if in_the_plain_order is not None:
+        assert names(plain, state, end) == in_the_plain_order
+
+
+@pytest.mark.parametrize(
+    ("state", "topology"), [(direct(), model.INLINE), (inline(), model.DIRECT)]
+)
+def test_where_the_port_stays_nothing_is_handed_over(state: Survey, topology: str) -> None:
+    files = {model.DIRECT: DIRECT_CF, model.INLINE: INLINE_CF}
+    one = hands(state, goal.of_topology(topology, PORTS, files[topology]))
+    assert ways.steps(one)
+    assert one.outcome.handover == "in place"

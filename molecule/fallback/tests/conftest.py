@@ -1,7 +1,7 @@
 import pytest
 from fixtures import client, gateways, mailstore
 from lab_hosts import LabHost
-from moves import Fleet
+from moves import DIRECT, EDGE, Fleet
 
 __all__ = ["client", "gateways", "mailstore"]
 
@@ -10,5 +10,5 @@ __all__ = ["client", "gateways", "mailstore"]
 def fleet(gateways: list[LabHost]) -> Fleet:
     """The gateways, each of which has been in both topologies once, by the way of this project."""
     found = Fleet(gateways)
-    found.learn()
+    found.learn(EDGE, DIRECT)
     return found
