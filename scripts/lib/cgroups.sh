@@ -24,10 +24,16 @@ start_keeper() {
     "$KEEPER_NAME" "$KEEPER_PID" </dev/null >"$RUN/keeper.log" 2>&1 9>&- &
   local _
   for _ in {1..50}; do
-    keeper >/dev/null && return
+    keeper >/dev/null && remove_remnants && return
     sleep 0.1
   done
   die "could not make a mount namespace with cgroup2: $(cat "$RUN/keeper.log")"
+}
+
+# Hosts that lived in another namespace have ended with it, though podman believes that they run.
+remove_remnants() {
+  nsenter --mount="/proc/$(keeper)/ns/mnt" -- podman --log-level=error \
+    rm --force --time 0 --volumes --filter label=sender-filter-lab >/dev/null 2>&1 || true
 }
 
 # Runs this script again, with the same arguments, where podman works.
