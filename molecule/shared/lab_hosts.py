@@ -124,7 +124,7 @@ class MailStore(LabHost):
         with tarfile.open(fileobj=BytesIO(archive)) as files:
             return [file.read() for each in files if (file := files.extractfile(each))]
 
-    def wait_for_stored(self, text: str, seconds: float = 60, count: int = 1) -> list[bytes]:
+    def wait_for_stored(self, text: str, seconds: float = 120, count: int = 1) -> list[bytes]:
         """The same, once there are `count` of them."""
         what = f"{count} messages with {text} arrive"
         eventually(lambda: self._count(text) >= count, what, seconds)

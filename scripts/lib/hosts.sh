@@ -37,9 +37,22 @@ start_container() { # NAME HOSTNAME IMAGE NETWORK [OPTION…]
     "$@" "$image" /sbin/init >/dev/null
 }
 
+# The last part of a host's addresses. They are its own for good: podman would give a host that is
+# started again another one, which may have been somebody else's.
+host_number() { # HOST
+  case $1 in
+    client) echo 2 ;;
+    mailstore) echo 3 ;;
+    gw*) echo $((10 + ${1#gw})) ;;
+  esac
+}
+
 start_host() { # LAB ROLE HOST IMAGE
+  local number
+  number=$(host_number "$3")
   ensure_ssh_key
   start_container "$(container_name "$1" "$3")" "$3.example.test" "$4" "$(network_name "$1")" \
+    --ip "$(network_prefix "$1" 4)$number" --ip6 "$(network_prefix "$1" 6)$number" \
     --network-alias "$3" --label "sender-filter-lab=$1" --label "sender-filter-role=$2" \
     --label "sender-filter-host=$3" --volume "$SSH_KEY.pub:/root/.ssh/authorized_keys:ro"
 }

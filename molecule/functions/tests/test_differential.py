@@ -138,7 +138,7 @@ def differences(
         for name, (ours, theirs) in zip(names, answers, strict=True)
         if codes(ours) != codes(theirs)
     }
-    eventually(lambda: "empty" in gateway.host.run("postqueue -p"), "all mail has gone on", 60)
+    eventually(lambda: "empty" in gateway.host.run("postqueue -p"), "all mail has gone on", 180)
     for name, (one, other) in tokens.items():
         ours, theirs = bodies(mailstore, one), bodies(mailstore, other)
         if ours != theirs:
