@@ -44,9 +44,11 @@ def closing(hands: Hands) -> list[Step]:
     """Before Postfix's service after the filter is taken away."""
     if not closes(hands):
         return []
-    goal, ports = hands.goal, hands.ports
-    stays = ports.listen in goal.postfix_on and model.POSTFIX in hands.before.owners(ports.listen)
-    passing = [("let Postfix pass the filter by", hands.pass_filter_by)] if stays else []
+    goal, ports, owners = hands.goal, hands.ports, hands.before.owners
+    stays = ports.listen in goal.postfix_on and model.POSTFIX in owners(ports.listen)
+    # A move that came no further than to open the front has nobody's mail to lead past it.
+    used = stays and model.POSTFIX in owners(ports.after_proxy)
+    passing = [("let Postfix pass the filter by", hands.pass_filter_by)] if used else []
     return [
         *passing,
         ("wait for the mail in the filter", hands.drain_proxy),

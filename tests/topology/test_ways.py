@@ -296,6 +296,7 @@ CLOSE = "stop the sender filter for Postfix"
             [ADD, MOVE, START, LIVE, EMPTY, CLOSE],
         ),
         (inline(), model.INLINE, [], []),
+        (inline(postfix_on_listen(), DIRECT_CF), model.DIRECT, [EMPTY, CLOSE], [EMPTY, CLOSE]),
     ],
 )
 def test_the_steps_to_and_from_inline(
