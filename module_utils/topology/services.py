@@ -51,7 +51,7 @@ def reload_postfix(config_dir: Path) -> None:
         result = run(command)
     if result.returncode != 0:
         # Without a terminal most of what it has to say goes to the log.
-        said = result.stderr.strip() or postfix_last_words()
+        said = result.stderr.strip() or mail_errors()
         msg = f"postfix reload failed: {said}"
         raise ServiceError(msg)
 
@@ -158,6 +158,13 @@ def systemctl(*arguments: str) -> None:
 def last_words(unit: str, lines: int = 8) -> str:
     """The end of a unit's log."""
     result = run(["journalctl", "--quiet", "--no-pager", f"--lines={lines}", f"--unit={unit}"])
+    return result.stdout.strip()
+
+
+def mail_errors(lines: int = 5) -> str:
+    """The last errors that any program of the mail system has logged."""
+    wanted = ["--facility=mail", "--priority=err", f"--lines={lines}"]
+    result = run(["journalctl", "--quiet", "--no-pager", *wanted])
     return result.stdout.strip()
 
 
