@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..postfix.master_cf import Entry, MasterDocument
-from ..postfix.proxied import put_in, take_out
+from ..postfix.proxied import INET, put_in, take_out
 from ..postfix.service import port_of
 
-INET = "inet"
 PROXY, OVERRIDE = "smtpd_proxy_filter", "receive_override_options"
 # The filter's IP Profiler has to see who asks for unknown recipients: the service after it says so.
 LATER = "no_unknown_recipient_checks"
@@ -110,6 +109,15 @@ def front_of(document: MasterDocument, service: str) -> tuple[str, str]:
     if home and home[0].command == "postscreen":
         return "smtpd", "pass"
     return service, INET
+
+
+def filter_of(front: Entry, main_cf: str) -> str:
+    """The filter to which a service hands its mail, empty for none.
+
+    `main_cf` is what main.cf says; an option of the service's own goes before it.
+    """
+    own = front.option(PROXY)
+    return main_cf if own is None else own
 
 
 def is_after_filter(entry: Entry) -> bool:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from ..postfix.service import port_of
 from . import fronts, model
-from .between import PROXY, front_of, is_after_filter
-from .goal import FRONTS
+from .between import PROXY, filter_of, front_of, is_after_filter
 from .model import Expectation
 from .survey import Survey
 
@@ -93,8 +92,8 @@ def passes_to_filter(survey: Survey) -> bool:
     found = []
     for home in document.listening_on(survey.ports.listen):
         front = document.find(*front_of(document, home.service))
-        own = front[0].option(PROXY) if front else None
-        found.append(survey.postfix.parameters[PROXY] if own is None else own)
+        main_cf = survey.postfix.parameters[PROXY]
+        found.append(filter_of(front[0], main_cf) if front else main_cf)
     return bool(found) and all(port_of(one) == survey.ports.proxy for one in found)
 
 
@@ -140,7 +139,7 @@ def _port_differences(survey: Survey, expectation: Expectation) -> list[str]:
 def _unit_differences(survey: Survey, topology: str) -> list[str]:
     found = []
     for front in fronts.ALL:
-        enabled, wanted = survey.front(front).enabled, front.topology in FRONTS[topology]
+        enabled, wanted = survey.front(front).enabled, front in fronts.of(topology)
         port = front.port(survey.ports)
         if wanted and not enabled:
             found.append(

@@ -57,3 +57,8 @@ EDGE = Front(model.EDGE, "sender-filter", "control.sock")
 INLINE = Front(model.INLINE, "sender-filter-inline", "inline.sock")
 ALL = (EDGE, INLINE)
 SERVICE_UNITS = frozenset(front.service_unit for front in ALL)
+
+
+def of(topology: str) -> tuple[Front, ...]:
+    """The fronts that are open in a topology."""
+    return tuple(front for front in ALL if front.topology == topology)

@@ -5,13 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..postfix.master_cf import MasterDocument
-from . import model
-
-FRONTS = {
-    model.EDGE: frozenset({model.EDGE}),
-    model.DIRECT: frozenset[str](),
-    model.INLINE: frozenset({model.INLINE}),
-}
+from . import fronts, model
 
 
 @dataclass(frozen=True)
@@ -47,4 +41,5 @@ def of_topology(topology: str, ports: model.Ports, master_cf: bytes) -> Goal:
     # In other topologies than `inline` that port may be in use by a service of the operator's own.
     if MasterDocument.parse(master_cf).listening_on(ports.after_proxy):
         postfix_on.add(ports.after_proxy)
-    return Goal(master_cf, frozenset(postfix_on), FRONTS[topology])
+    opened = frozenset(front.topology for front in fronts.of(topology))
+    return Goal(master_cf, frozenset(postfix_on), opened)

@@ -178,6 +178,12 @@ class Hands:
             found += [replace(one, processes=own)] if own else []
         return found
 
+    def stale_fronts(self) -> list[Front]:
+        """The fronts that stay open and do not use what is installed."""
+        staying = [one for one in fronts.ALL if one.topology in self.goal.fronts]
+        states = [(one, self.before.front(one)) for one in staying]
+        return [one for one, now in states if now.running and now.needs != filter_status.FRESH]
+
     def refresh_filter(self, front: Front = fronts.EDGE) -> None:
         """Let the running filter use what is installed now; no session ends by that."""
         if self.before.front(front).needs == filter_status.RELOAD:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..postfix.master_cf import Entry
 from ..postfix.service import is_wildcard, port_of
 from . import model
-from .between import PROXY, front_of, is_after_filter
+from .between import PROXY, filter_of, front_of, is_after_filter
 from .survey import Survey
 from .target import service_on
 
@@ -128,8 +128,7 @@ def _proxy_obstacles(survey: Survey) -> list[str]:
 def _front_obstacles(survey: Survey, front: Entry) -> list[str]:
     """What keeps a service from handing its mail to the filter."""
     place = f"{survey.postfix.config_dir}/master.cf:{front.line}: {front.service} {front.type}"
-    own = front.option(PROXY)
-    value = survey.postfix.parameters[PROXY] if own is None else own
+    value = filter_of(front, survey.postfix.parameters[PROXY])
     found = []
     if front.command != "smtpd":
         found.append(f"{place} runs {front.command}; only smtpd can have a filter before its queue")

@@ -11,7 +11,7 @@ from ..snapshots import kept
 from ..snapshots.kept import Kept
 from ..snapshots.snapshot import Snapshot, SnapshotError, Unit
 from ..snapshots.store import Store
-from . import filter_status, fronts, journal, model, services, ways
+from . import fronts, journal, model, services, ways
 from .fronts import Front
 from .goal import Goal
 from .hands import SETTLE_SECONDS, Hands
@@ -89,11 +89,8 @@ def _restore(snapshot: Snapshot, request: Request, store: Store) -> Outcome:
     for name, step in ways.steps(hands):
         step()
         hands.outcome.steps.append(name)
-    for front in fronts.ALL:
-        unit = hands.before.front(front)
-        open_ = front.topology in goal.fronts
-        if open_ and unit.running and unit.needs != filter_status.FRESH:
-            hands.refresh_filter(front)
+    for front in hands.stale_fronts():
+        hands.refresh_filter(front)
     if not goal.fronts:
         replaced = replaced + _put_back(files, store)
     if to_read:

@@ -19,9 +19,7 @@ from .survey import Survey, filter_state, run
 
 POLL_SECONDS = 0.005
 RELOAD_SECONDS = 20.0
-RELOAD_AGAIN_SECONDS = 0.5
 REMNANT_SECONDS = 5.0
-LOG_NAMES = ("postfix/master", "postfix/postfix-script", "postfix/postsuper")
 
 
 class ServiceError(Exception):
@@ -39,18 +37,10 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 def reload_postfix(config_dir: Path) -> None:
-    """Tell master to read its files again. It does so a little later.
-
-    A reload that is refused is tried once more: it begins with a walk through the queue
-    (postsuper(1)), which a busy queue can disturb.
-    """
-    command = ["postfix", "-c", str(config_dir), "reload"]
-    result = run(command)
+    """Tell master to read its files again. It does so a little later."""
+    result = run(["postfix", "-c", str(config_dir), "reload"])
     if result.returncode != 0:
-        time.sleep(RELOAD_AGAIN_SECONDS)
-        result = run(command)
-    if result.returncode != 0:
-        # Without a terminal most of what it has to say goes to the log.
+        # Without a terminal postfix(1) says to the log alone what it has died of.
         said = result.stderr.strip() or mail_errors()
         msg = f"postfix reload failed: {said}"
         raise ServiceError(msg)
@@ -169,7 +159,8 @@ def mail_errors(lines: int = 5) -> str:
 
 
 def postfix_last_words(lines: int = 5) -> str:
-    """The end of what master and the postfix command have logged, whatever unit they run in."""
-    names = [f"--identifier={name}" for name in LOG_NAMES]
-    result = run(["journalctl", "--quiet", "--no-pager", f"--lines={lines}", *names])
+    """The end of master's log, wherever its unit is called from."""
+    result = run(
+        ["journalctl", "--quiet", "--no-pager", f"--lines={lines}", "--identifier=postfix/master"]
+    )
     return result.stdout.strip()

@@ -17,7 +17,7 @@ from ..postfix import atomic, staging
 from ..postfix.errors import PostfixError
 from ..snapshots.snapshot import Snapshot, SnapshotError
 from ..snapshots.store import Store
-from . import filter_status, fronts, goal, guard, journal, model, photograph, probe, record, ways
+from . import fronts, goal, guard, journal, model, photograph, probe, record, ways
 from .diagnosis import differences
 from .hands import Hands, Step
 from .preflight import obstacles
@@ -184,7 +184,7 @@ def _try_first(request: Request, survey: Survey, *, check: bool) -> bytes:
     """The new master.cf, after all that can fail without a change has been tried."""
     reasons = obstacles(survey, request.topology)
     # In check mode the role before this one has only said that it would install it.
-    missing = [one for one in _fronts(request) if not survey.front(one).installed]
+    missing = [one for one in fronts.of(request.topology) if not survey.front(one).installed]
     if missing and not check:
         reasons.append("the sender filter is not installed: run the role sender_filter first")
     _refuse(reasons)
@@ -210,21 +210,15 @@ def _try_first(request: Request, survey: Survey, *, check: bool) -> bytes:
 def _steps(hands: Hands) -> list[Step]:
     """The steps that are left."""
     todo = ways.steps(hands)
-    for front in _fronts(hands.request):
-        unit = hands.before.front(front)
-        if unit.running and unit.needs != filter_status.FRESH:
-            todo += [
-                (f"let the running filter {unit.needs}", partial(hands.refresh_filter, front)),
-                ("see the filter live", hands.watch_filter),
-            ]
+    for front in hands.stale_fronts():
+        needs = hands.before.front(front).needs
+        todo += [
+            (f"let the running filter {needs}", partial(hands.refresh_filter, front)),
+            ("see the filter live", hands.watch_filter),
+        ]
     if not hands.record_is_true():
         todo.append(("record the declared topology", hands.write_record))
     return todo
-
-
-def _fronts(request: Request) -> list[fronts.Front]:
-    """The fronts of the filter that the wanted topology has."""
-    return [one for one in fronts.ALL if one.topology == request.topology]
 
 
 def _take_steps(hands: Hands, steps: list[Step]) -> None:

@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -273,15 +273,22 @@ def stock(ports: Ports) -> str:
     return f"{ports.listen} inet n - y - - smtpd\n"
 
 
+def given(ports: Ports) -> dict[str, str]:
+    """What the entry of port 25 has in topology inline beside its own options."""
+    return {
+        "smtpd_proxy_filter": f"127.0.0.1:{ports.proxy}",
+        "receive_override_options": "no_unknown_recipient_checks",
+    }
+
+
+def _options(options: Mapping[str, str]) -> str:
+    return "".join(f"  -o {name}={value}\n" for name, value in options.items())
+
+
 def between(ports: Ports) -> str:
     """The entry of port 25 and the one after the filter as topology inline has them."""
-    return (
-        stock(ports)
-        + f"  -o smtpd_proxy_filter=127.0.0.1:{ports.proxy}\n"
-        + "  -o receive_override_options=no_unknown_recipient_checks\n"
-        + stock(ports).replace(str(ports.listen), f"127.0.0.1:{ports.after_proxy}", 1)
-        + "".join(f"  -o {name}={value}\n" for name, value in AFTER.items())
-    )
+    after = stock(ports).replace(str(ports.listen), f"127.0.0.1:{ports.after_proxy}", 1)
+    return stock(ports) + _options(given(ports)) + after + _options(AFTER)
 
 
 def moved(ports: Ports) -> str:

@@ -146,7 +146,7 @@ def test_a_master_that_dies_of_the_reload_is_an_error_with_its_last_words(edge: 
     with pytest.raises(ServiceError) as caught:
         hands_of(edge, model.DIRECT).add_services()
     assert str(caught.value) == (
-        "Postfix's master died of the reload:\nthe last words of postfix/postsuper"
+        "Postfix's master died of the reload:\nthe last words of postfix/master"
     )
 
 
@@ -160,7 +160,7 @@ def test_a_postfix_that_does_not_do_as_it_is_told_is_an_error(
     listen, smtp, after = direct.ports.of_postfix()
     said = f"as master.cf says ({listen}: ['postfix']; {smtp}: []; {after}: []):"
     assert said in str(caught.value)
-    assert str(caught.value).endswith("the last words of postfix/postsuper")
+    assert str(caught.value).endswith("the last words of postfix/master")
     # Its children on the port that it shall give up are ended, it itself never.
     assert direct.survey().postfix.master_pid
 

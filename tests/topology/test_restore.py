@@ -51,7 +51,7 @@ def test_the_way_back_is_a_move_in_which_nobody_is_waited_for(direct: Gateway) -
     assert (request.drain_seconds, request.drain_action, request.watch_seconds) == (20, "leave", 0)
 
 
-@pytest.mark.parametrize("topology", [model.EDGE, model.DIRECT])
+@pytest.mark.parametrize("topology", model.TOPOLOGIES)
 def test_where_nothing_differs_nothing_is_done(
     request: pytest.FixtureRequest, topology: str
 ) -> None:
@@ -153,7 +153,7 @@ def test_a_master_cf_behind_a_link_is_put_back_where_it_is(direct: Gateway) -> N
     assert real.read_bytes() == stock
 
 
-@pytest.mark.parametrize("topology", [model.EDGE, model.DIRECT])
+@pytest.mark.parametrize("topology", model.TOPOLOGIES)
 def test_postfix_reads_a_main_cf_that_was_put_back(
     request: pytest.FixtureRequest, topology: str
 ) -> None:

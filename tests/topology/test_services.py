@@ -81,18 +81,6 @@ def test_systemctl_that_fails_is_an_error_with_the_units_own_words(direct: Gatew
     )
 
 
-def test_a_reload_that_a_busy_queue_has_disturbed_is_made_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    codes = [1, 0]
-    monkeypatch.setattr(services, "RELOAD_AGAIN_SECONDS", 0)
-    monkeypatch.setattr(
-        services, "run", lambda command: subprocess.CompletedProcess(command, codes.pop(0), "", "")
-    )
-    services.reload_postfix(Path("/etc/postfix"))
-    assert codes == []
-
-
 def test_a_reload_that_postfix_refuses_is_an_error(direct: Gateway) -> None:
     direct.pid_file.write_text("")
     with pytest.raises(ServiceError, match=r"^postfix reload failed: .*kill"):

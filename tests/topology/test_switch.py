@@ -43,12 +43,12 @@ def gateway_of(request: pytest.FixtureRequest, way: str, topology: str) -> Gatew
 
 def declare(gateway: Gateway, topology: str) -> None:
     """As if a play had brought the gateway here."""
-    record.write(record.render(topology, gateway.ports))
+    given = real.given(gateway.ports) if topology == model.INLINE else None
+    record.write(record.render(topology, gateway.ports, given))
 
 
 def edge_cf(gateway: Gateway) -> bytes:
-    back = f"127.0.0.1:{gateway.ports.reinjection} inet n - n - - smtpd\n"
-    return (real.moved(gateway.ports) + back + "pickup unix n - y 60 1 pickup\n").encode()
+    return real.master_cf(gateway.ports, model.EDGE).encode()
 
 
 # What a request and a survey are
@@ -171,7 +171,7 @@ def test_a_session_that_does_not_end_takes_the_move_back_if_so_wanted(
 # Nothing to do
 
 
-@pytest.mark.parametrize("topology", [model.EDGE, model.DIRECT])
+@pytest.mark.parametrize("topology", model.TOPOLOGIES)
 def test_where_nothing_is_to_do_nothing_is_kept_or_done(
     request: pytest.FixtureRequest, topology: str
 ) -> None:
