@@ -16,6 +16,12 @@ def records(gateway: LabHost, address: str, port: int) -> list[Record]:
     return [record for record in map(json.loads, lines) if record["port"] == port]
 
 
+def decisions(gateway: LabHost, *options: str) -> list[Record]:
+    """The decisions on record, the oldest first; options as those of `senderfilter log`."""
+    text = gateway.run(f"senderfilter log --json {' '.join(options)}")
+    return [each for each in map(json.loads, text.splitlines()) if each["event"] == "decision"]
+
+
 def decision_on(gateway: LabHost, address: str, port: int) -> Record:
     """The decision about a connection; there must be exactly one."""
     return _the_record(gateway, address, port, "decision")

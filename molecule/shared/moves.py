@@ -187,6 +187,14 @@ class Fleet:
         finally:
             self.run(cure)
 
+    def one_recipient(self) -> AbstractContextManager[None]:
+        """Postfix knows which recipients exist, as a gateway in front of a directory does."""
+        known = "inline:{ { recipient@example.test = ok } }"
+        return self.broken(
+            f"postconf 'relay_recipient_maps={known}' && postfix reload",
+            "postconf -X relay_recipient_maps && postfix reload",
+        )
+
     def unit_setting(self, text: str) -> AbstractContextManager[None]:
         """The filter's unit has other settings for a while."""
         folder = "/run/systemd/system/sender-filter.service.d"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from filter_log import decisions
 from lab_hosts import Client, MailStore, eventually
 from moves import Fleet, Gateway
 from services import Dns, Redis, eventually_greeted, greeting_of
@@ -17,7 +18,6 @@ GTUBE = b"XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X\r
 # In two parts, so that a scanner does not take this file away.
 EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + rb"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*" + b"\r\n"
 GO_AWAY = ":127.255.255.254:Ask us from elsewhere"
-RECIPIENTS = "inline:{ { recipient@example.test = ok } }"
 
 
 def status(gateway: Gateway) -> dict[str, Any]:
@@ -25,17 +25,10 @@ def status(gateway: Gateway) -> dict[str, Any]:
     return found
 
 
-def decisions(gateway: Gateway, *options: str) -> list[dict[str, Any]]:
-    text = gateway.host.run(f"senderfilter log --json {' '.join(options)}")
-    return [each for each in map(json.loads, text.splitlines()) if each["event"] == "decision"]
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _only_one_recipient(fleet: Fleet) -> Iterator[None]:
-    """Postfix knows which recipients exist, as a gateway in front of a directory does."""
-    fleet.run(f"postconf 'relay_recipient_maps={RECIPIENTS}' && postfix reload")
-    yield
-    fleet.run("postconf -X relay_recipient_maps && postfix reload")
+    with fleet.one_recipient():
+        yield
 
 
 # Email Reputation
@@ -69,7 +62,7 @@ def test_a_listed_client_is_refused_and_another_is_not(
         with Session(client, gateway.host.address, source=client.source(CLEAN)) as session:
             session.deliver(message(subject))
         assert len(mailstore.wait_for_stored(subject)) == 1
-        last = decisions(gateway, f"--ip {client.source(LISTED)}")[-1]
+        last = decisions(gateway.host, f"--ip {client.source(LISTED)}")[-1]
         assert (last["function"], last["action"]) == ("reputation", "permanent")
         zone = last["checks"][-1]
         assert (zone["input"], zone["result"]) == ("bl.example.test", "listed")
@@ -100,7 +93,7 @@ def test_a_dead_list_refuses_nobody(fleet: Fleet, asking: Dns, client: Client, h
     getattr(asking, how)()
     for gateway in fleet.gateways:
         assert greeting_of(client, gateway.host, CLEAN).startswith("220")
-        checked = decisions(gateway, f"--ip {client.source(CLEAN)}")[-1]["checks"]
+        checked = decisions(gateway.host, f"--ip {client.source(CLEAN)}")[-1]["checks"]
         (zone,) = [each for each in checked if each["function"] == "reputation"]
         assert zone["result"] in ("failed", "skipped", "not_listed")
     asking.publish(client.source(LISTED))
@@ -210,7 +203,7 @@ def test_behind_a_known_host_the_origin_is_judged(
         for subject in (passed, forged):
             assert len(mailstore.wait_for_stored(subject)) == 1
         assert mailstore.stored(refused) == []
-        found = [each for each in decisions(gateway) if each["found"] == "received"]
+        found = [each for each in decisions(gateway.host) if each["found"] == "received"]
         assert [(each["address"], each["hop"], each["action"]) for each in found[-3:]] == [
             ("203.0.113.7", 2, "permanent"),
             ("198.51.100.7", 2, "pass"),
