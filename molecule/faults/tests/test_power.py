@@ -28,5 +28,6 @@ def test_the_host_boots_into_the_topology_before(
 
     ended = fleet.each(lose)
     module.kill()
+    traffic.interrupted()
     assert {one.topology for one in ended.values()} == {OTHER[topology]}
     traffic.wait_for_more()

@@ -42,6 +42,8 @@ def test_a_program_is_killed_while_sessions_are_waited_for(
             return gateway.see_end(KILLS[who], DRAINING)
 
     ended = fleet.each(kill)
+    if who == "Postfix":
+        traffic.interrupted()
     for name, output in module.output_of_each().items():
         if ended[name].topology == topology:
             assert output.startswith("CHANGED"), output
