@@ -11,7 +11,7 @@ from ..postfix import atomic
 from ..postfix.errors import PostfixError
 from ..snapshots.snapshot import SnapshotError
 from ..snapshots.store import Store
-from . import journal, restore
+from . import journal, nightly, restore
 from .diagnosis import lines, port_table, seen_topology
 from .survey import SurveyError
 from .switch import LAST, SwitchError, rollback
@@ -38,6 +38,16 @@ def _parser() -> argparse.ArgumentParser:
     repair = commands.add_parser("recover", help="take a move back that was interrupted")
     repair.add_argument("--boot", action="store_true", help="before Postfix has started")
     repair.set_defaults(run=_recover)
+    for name, what in (
+        ("heal", "bring the host to the declared topology"),
+        ("nightly", "the same, then restart Postfix and prove that mail flows"),
+    ):
+        one = commands.add_parser(name, help=what)
+        one.add_argument("--check", action="store_true", help="only look")
+        one.add_argument("--config-dir", type=Path, default=Path("/etc/postfix"))
+        one.add_argument("--notify-command", default="", help="gets a failed run as JSON on stdin")
+        one.add_argument("--notify-mail", default="", metavar="ADDRESS")
+        one.set_defaults(run=_heal, restart=name == "nightly")
     return parser
 
 
@@ -53,6 +63,18 @@ def _roll_back(options: argparse.Namespace) -> None:
     print(f"The host is as in snapshot {name}." if outcome.changed else f"It is as in {name}.")
     topology = seen_topology(outcome.after)
     print("\n".join(lines(port_table(outcome.after, topology))))
+
+
+def _heal(options: argparse.Namespace) -> None:
+    """Heal, leave a record, and end with exit code 1 where that failed."""
+    report = nightly.run(options.config_dir, restart=options.restart, check=options.check)
+    print("\n".join(report.lines()))
+    if not options.check:
+        nightly.keep(report)
+    if report.ok:
+        return
+    problems = nightly.notify(report, options.notify_command, options.notify_mail)
+    sys.exit("\n".join(["mail-topology: the host is not as declared", *problems]))
 
 
 def _recover(options: argparse.Namespace) -> None:

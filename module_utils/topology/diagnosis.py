@@ -109,7 +109,8 @@ def conflicts(survey: Survey) -> list[str]:
 
 def differences(survey: Survey, topology: str) -> list[str]:
     """What is not as the topology demands, one sentence each; empty when all is well."""
-    found = conflicts(survey)
+    found = [] if survey.postfix.master_pid else ["Postfix is not running"]
+    found += conflicts(survey)
     for expectation in model.expectations(topology, survey.ports):
         found += _port_differences(survey, expectation)
     found += _unit_differences(survey, topology)

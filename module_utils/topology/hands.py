@@ -317,7 +317,7 @@ class Hands:
             between = request.between(self.before)
             without = between.take_out(MasterDocument.parse(self.goal.master_cf), request.service)
             options = between.front_options(without, request.service)
-        return record.render(request.topology, self.ports, options)
+        return record.render(request.topology, self.ports, options, request.kept())
 
 
 def _with_services(data: bytes, other: bytes, ports: list[int]) -> bytes:

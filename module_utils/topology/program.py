@@ -19,14 +19,21 @@ PACKAGES = ("postfix", "snapshots", "topology")
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same code gives the same bytes
 
 
-def install() -> None:
-    """Put the program in place, if it is not there already."""
+def install(*, check: bool = False) -> bool:
+    """Put the program in place, if it is not there already; only look with `check`.
+
+    Returns:
+        Whether it was not there.
+    """
     data = render()
-    if not FILE.exists() or FILE.read_bytes() != data:
+    missing = not FILE.exists() or FILE.read_bytes() != data
+    unlinked = not COMMAND.is_symlink()
+    if missing and not check:
         FILE.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         atomic.put(FILE, data, 0o755)
-    if not COMMAND.is_symlink():
+    if unlinked and not check:
         COMMAND.symlink_to(FILE)
+    return missing or unlinked
 
 
 def render() -> bytes:

@@ -11,17 +11,25 @@ from .model import EDGE, INLINE, Ports
 FILE = Path("/var/lib/mail-topology/declared.json")
 
 
-def render(topology: str, ports: Ports, options: Mapping[str, str] | None = None) -> bytes:
+def render(
+    topology: str,
+    ports: Ports,
+    options: Mapping[str, str] | None = None,
+    move: Mapping[str, object] | None = None,
+) -> bytes:
     """The record's bytes; the same declaration gives the same bytes.
 
     `options` are what a later move must know not to be the operator's own: in `edge` the overrides
     of Postfix's service behind the filter, in `inline` what the service in front was given.
+    `move` is what the same move needs beside that (`Request.kept`); older records have none.
     """
     record: dict[str, object] = {"topology": topology, "listen": ports.listen, "smtp": ports.smtp}
     if topology == INLINE:
         record |= {"proxy": ports.proxy, "after_proxy": ports.after_proxy}
     if options:
         record["options"] = dict(options)
+    if move:
+        record["move"] = dict(move)
     return json.dumps(record, sort_keys=True).encode() + b"\n"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from . import model, record
@@ -55,6 +55,15 @@ class Request:
     def service(self) -> str:
         """The name of Postfix's service where there is no filter."""
         return service_on(self.ports.listen)
+
+    def kept(self) -> dict[str, object]:
+        """What the record keeps, so that the host can make the same move without a play."""
+        return {
+            "smtp_address": self.smtp_address,
+            "listen_addresses": list(self.listen_addresses),
+            "options": dict(self.options),
+            "ports": asdict(self.ports),
+        }
 
     def between(self, survey: Survey) -> Between:
         """The place of the filter in `inline`."""

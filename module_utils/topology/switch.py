@@ -36,20 +36,23 @@ class SwitchError(Exception):
     """The host is not in the wanted topology; the text says where it is, and why."""
 
 
-def begin(request: Request, paths: tuple[str, ...], *, check: bool = False) -> Survey:
+def begin(
+    request: Request, paths: tuple[str, ...], *, repair: bool = False, check: bool = False
+) -> Survey:
     """See whether the way is free, and keep the host as it is before a play changes anything.
 
     Args:
         request: the move that is to come.
         paths: what the play may change beside Postfix's files: files, links and folders.
+        repair: only keep the host; what stands in the way is what the play is to mend.
         check: look only.
 
     Raises:
         SwitchError: the way is not free, or the host cannot be kept.
     """
-    with _alone(request.config_dir, check=check) as store:
+    with alone(request.config_dir, check=check) as store:
         survey = take(request.config_dir, request.ports)
-        _refuse(obstacles(survey, request.topology))
+        _refuse([] if repair else obstacles(survey, request.topology))
         if not check:
             _keep(store, request, survey, paths)
         return survey
@@ -84,7 +87,7 @@ def switch(request: Request, *, check: bool = False) -> Outcome:
     Raises:
         SwitchError: it is not there; what it is instead is in the text.
     """
-    with _alone(request.config_dir, check=check) as store:
+    with alone(request.config_dir, check=check) as store:
         before = take(request.config_dir, request.ports)
         wanted = _try_first(request, before, check=check)
         end = goal.of_topology(request.topology, request.ports, wanted)
@@ -97,7 +100,7 @@ def switch(request: Request, *, check: bool = False) -> Outcome:
             hands.outcome.after = _prove_unchanged(request)
             _close(store, request, hands.outcome)
             return hands.outcome
-        snapshot = _snapshot(store, request, before)
+        snapshot = snapshot_for(store, request, before)
         answers = _answers(before)
 
         def move() -> Outcome:
@@ -123,7 +126,7 @@ def rollback(config_dir: Path, name: str = LAST, *, check: bool = False) -> tupl
     Raises:
         SwitchError: the host is not there; what it is instead is in the text.
     """
-    with _alone(config_dir, check=check) as store:
+    with alone(config_dir, check=check) as store:
         try:
             target = _choose(store, name)
         except SnapshotError as error:
@@ -156,10 +159,13 @@ def _choose(store: Store, name: str) -> Snapshot:
 
 
 @contextmanager
-def _alone(config_dir: Path, *, check: bool) -> Iterator[Store]:
+def alone(config_dir: Path, *, check: bool) -> Iterator[Store]:
     """Nobody else moves this host meanwhile, and no interrupted move is left on it.
 
     Who only looks (`check`) takes none back, and has nothing to foresee before that is done.
+
+    Raises:
+        SwitchError: an interrupted move cannot be taken back.
     """
     store = Store()
     with atomic.lock(config_dir / "master.cf", LOCK_SECONDS):
@@ -254,7 +260,7 @@ def _note(snapshot: Snapshot, topology: str, stage: str) -> None:
     journal.write(journal.Move(snapshot.name, topology, stage, snapshot.config_dir, ports))
 
 
-def _snapshot(store: Store, request: Request, survey: Survey) -> Snapshot:
+def snapshot_for(store: Store, request: Request, survey: Survey) -> Snapshot:
     """The snapshot that the play has taken at its beginning, or one of this moment."""
     begun = _former(store)
     if begun and begun.before == request.topology:

@@ -42,6 +42,7 @@ def lead_into(
     setattr_(program, "FILE", folder / "usr/local/lib/mail-topology/mail-topology.pyz")
     setattr_(program, "COMMAND", folder / "usr/local/sbin/mail-topology")
     setattr_(module("topology.restore"), "UNIT_FOLDER", f"{folder}/etc/systemd/")
+    setattr_(module("topology.nightly"), "FILE", folder / "var/log/mail-topology/nightly.jsonl")
     locks = folder / "run/lock"
     setattr_(module("postfix.atomic"), "_lock_folder", lambda given: Path(given or locks))
     _name_units(module, setattr_)

@@ -44,7 +44,8 @@ def gateway_of(request: pytest.FixtureRequest, way: str, topology: str) -> Gatew
 def declare(gateway: Gateway, topology: str) -> None:
     """As if a play had brought the gateway here."""
     given = real.given(gateway.ports) if topology == model.INLINE else None
-    record.write(record.render(topology, gateway.ports, given))
+    kept = gateway.request(topology).kept()
+    record.write(record.render(topology, gateway.ports, given, kept))
 
 
 def edge_cf(gateway: Gateway) -> bytes:

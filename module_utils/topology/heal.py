@@ -1,0 +1,168 @@
+"""Brings a host back to a topology out of any state that it may be in.
+
+What a move can mend is left to the move (`switch`). Beforehand comes what its preflight refuses: a
+Postfix that is dead, most often because it wanted a port that another program had, or one that has
+not read its master.cf.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..postfix import atomic, staging
+from . import fronts, journal, model, record, services
+from .diagnosis import differences
+from .request import LOOPBACK, Outcome, Request
+from .survey import Survey, take
+from .switch import SwitchError, alone, snapshot_for, switch
+from .target import master_cf
+
+WAKE_SECONDS = 20.0
+
+
+@dataclass
+class Healing:
+    """What was wrong with a host, and what was done about it before a move could be made."""
+
+    request: Request
+    before: Survey
+    wrong: list[str]
+    steps: list[str] = field(default_factory=list)
+
+
+def declared(config_dir: Path) -> Request:
+    """The move that the last play made, from the host's record.
+
+    Raises:
+        SwitchError: no play has declared a topology, or the record cannot be read.
+    """
+    data = record.read()
+    if not data:
+        msg = "no topology was declared on this host: run a play that moves it first"
+        raise SwitchError(msg)
+    try:
+        found = json.loads(data)
+        move = found.get("move", {})
+        numbers = {"listen": found["listen"], "smtp": found["smtp"], **move.get("ports", {})}
+        numbers |= {key: found[key] for key in ("proxy", "after_proxy") if key in found}
+        old = found.get("options", {}) if found["topology"] == model.EDGE else {}
+        return Request(
+            topology=found["topology"],
+            config_dir=config_dir,
+            ports=model.Ports(**numbers),
+            smtp_address=move.get("smtp_address", LOOPBACK),
+            options=move.get("options", old),
+            listen_addresses=tuple(move.get("listen_addresses", ())),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        msg = f"the record {record.FILE} cannot be read ({error!r}): run the last play again"
+        raise SwitchError(msg) from error
+
+
+def look(request: Request) -> Healing:
+    """Compare the host with what is wanted; nothing is changed."""
+    survey = take(request.config_dir, request.ports)
+    return Healing(request, survey, differences(survey, request.topology))
+
+
+def heal(healing: Healing, *, check: bool = False) -> Outcome:
+    """Bring the host to what is wanted, and prove it; nothing is changed with `check`.
+
+    Raises:
+        SwitchError: it is not there; the text says what stands in the way.
+        ServiceError: Postfix cannot be started.
+        PostfixError: the new master.cf is not valid.
+    """
+    if not _awake(healing.before):
+        if check:
+            outcome = Outcome(healing.before, healing.before, _wanted(healing, healing.before))
+            outcome.steps = ["wake Postfix", f"go to {healing.request.topology}"]
+            return outcome
+        _wake(healing)
+    outcome = switch(healing.request, check=check)
+    outcome.before, outcome.steps = healing.before, healing.steps + outcome.steps
+    return outcome
+
+
+def _awake(survey: Survey) -> bool:
+    """Whether Postfix runs, and listens where the scan service hands its mail back."""
+    back = survey.ports.reinjection
+    unread = survey.postfix.document.listening_on(back) and not survey.on(back)
+    return survey.postfix.master_pid is not None and not unread
+
+
+def _wake(healing: Healing) -> None:
+    """Let Postfix run with the master.cf that is wanted, after what would end it has gone."""
+    request = healing.request
+    with alone(request.config_dir, check=False) as store:
+        survey = take(request.config_dir, request.ports)
+        if _awake(survey):
+            return
+        _refuse_strangers(survey, request)
+        snapshot_for(store, request, survey)
+        _put_master_cf(healing, survey)
+        _close_other_fronts(healing, survey)
+        _run_postfix(healing, survey)
+        journal.close()  # a move that fails after this goes back to a Postfix that runs
+
+
+def _run_postfix(healing: Healing, survey: Survey) -> None:
+    if survey.postfix.master_pid is None:
+        services.end_remnants(survey)
+        services.restart_postfix()
+        healing.steps.append("start Postfix")
+    else:
+        services.reload_postfix(healing.request.config_dir)
+        healing.steps.append("reload Postfix")
+    if not services.wait_until(lambda: _awake(survey.glance()), WAKE_SECONDS):
+        msg = f"Postfix does not do what its master.cf says:\n{services.postfix_last_words()}"
+        raise services.ServiceError(msg)
+
+
+def _refuse_strangers(survey: Survey, request: Request) -> None:
+    """A stranger on a port is never ended, and Postfix would end at the attempt to listen there."""
+    ours = (model.POSTFIX, model.FILTER, model.REMNANT)
+    found = [
+        f"port {port} belongs to {owner}, which is neither Postfix nor the sender filter: stop it "
+        "and keep it from starting again"
+        for port in (*request.ports.of_postfix(), request.ports.reinjection)
+        for owner in survey.owners(port)
+        if owner not in ours
+    ]
+    if found:
+        msg = "nothing was changed: " + "; ".join(found)
+        raise SwitchError(msg)
+
+
+def _wanted(healing: Healing, survey: Survey) -> bytes:
+    """The master.cf of the wanted topology."""
+    request = healing.request
+    return master_cf(
+        survey.postfix.master_cf,
+        request.topology,
+        request.moved_to,
+        request.options,
+        service=request.service,
+        previous=record.options(),
+        between=request.between(survey),
+    )
+
+
+def _put_master_cf(healing: Healing, survey: Survey) -> None:
+    """Let master.cf say what is wanted before Postfix reads it."""
+    request, wanted = healing.request, _wanted(healing, survey)
+    if wanted != survey.postfix.master_cf:
+        staging.validate(request.config_dir, {"master.cf": wanted})
+        atomic.replace(request.master_cf, wanted)
+        healing.steps.append("put the wanted services in master.cf")
+
+
+def _close_other_fronts(healing: Healing, survey: Survey) -> None:
+    """Stop the fronts of the filter that the wanted topology does not have."""
+    for front in fronts.ALL:
+        state = survey.front(front)
+        if front not in fronts.of(healing.request.topology) and not state.stopped:
+            services.stop_filter(front)
+            healing.steps.append(f"stop {front.service_unit}")
