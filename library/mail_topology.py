@@ -74,6 +74,14 @@ options:
       other values of them.
     type: dict
     default: {}
+  repair:
+    description:
+      - Begin from any state. A Postfix that is dead, or has not read its C(master.cf), is woken
+        with the C(master.cf) of the wanted topology before the move, after the sender filter has
+        let go what is Postfix's.
+      - A program that is neither of the two is never ended. It is named, and nothing is changed.
+    type: bool
+    default: false
   config_dir:
     description: Postfix's configuration directory.
     type: path
@@ -122,6 +130,11 @@ EXAMPLES = r"""
 - name: Take it away again
   mail_topology:
     topology: direct
+
+- name: Bring a gateway back to order, whatever has happened to it
+  mail_topology:
+    topology: edge
+    repair: true
 """
 
 RETURN = r"""
@@ -130,6 +143,11 @@ before:
   returned: success
   type: str
   sample: direct
+wrong:
+  description: What was not as the topology demands before.
+  returned: success
+  type: list
+  elements: str
 steps:
   description: What was done, or in check mode would be.
   returned: success
@@ -196,9 +214,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.postfix.desired import to_text
 from ansible.module_utils.postfix.errors import PostfixError
 from ansible.module_utils.topology.arguments import CONFIG_DIR, PORTS, TOPOLOGY, ports_of
-from ansible.module_utils.topology.diagnosis import seen_topology
+from ansible.module_utils.topology.diagnosis import differences, seen_topology
+from ansible.module_utils.topology.heal import heal, look
 from ansible.module_utils.topology.report import facts
 from ansible.module_utils.topology.request import Keep, Outcome, Request
+from ansible.module_utils.topology.services import ServiceError
 from ansible.module_utils.topology.survey import SurveyError
 from ansible.module_utils.topology.switch import SwitchError, switch
 
@@ -209,6 +229,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "drain_seconds": {"type": "int", "default": 60},
     "drain_action": {"type": "str", "choices": ["wait", "cut", "rollback"], "default": "cut"},
     "watch_seconds": {"type": "int", "default": 5},
+    "repair": {"type": "bool", "default": False},
     "snapshots": {"type": "int", "default": 10},
     "snapshot_megabytes": {"type": "int", "default": 100},
     "smtp_options": {"type": "dict", "default": {}},
@@ -238,8 +259,11 @@ def main() -> None:
         options={name: to_text(value) for name, value in params["smtp_options"].items()},
     )
     try:
-        outcome = switch(request, check=module.check_mode)
-    except (SwitchError, SurveyError, PostfixError) as error:
+        if params["repair"]:
+            outcome = heal(look(request), check=module.check_mode)
+        else:
+            outcome = switch(request, check=module.check_mode)
+    except (SwitchError, SurveyError, ServiceError, PostfixError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**_result(outcome, request), **_diff(outcome, request))
 
@@ -248,6 +272,7 @@ def _result(outcome: Outcome, request: Request) -> dict[str, Any]:
     return {
         "changed": outcome.changed,
         "before": seen_topology(outcome.before),
+        "wrong": differences(outcome.before, request.topology),
         "steps": outcome.steps,
         "handover": outcome.handover,
         "sessions_running": outcome.sessions_running,

@@ -27,6 +27,10 @@ options:
     type: list
     elements: str
     default: []
+  repair:
+    description: Only keep the host. What stands in the way is what the play is to mend.
+    type: bool
+    default: false
   config_dir:
     description: Postfix's configuration directory.
     type: path
@@ -109,6 +113,7 @@ from ansible.module_utils.topology.switch import SwitchError, begin
 OPTIONS: dict[str, dict[str, Any]] = {
     "topology": {**TOPOLOGY, "required": True},
     "paths": {"type": "list", "elements": "str", "default": []},
+    "repair": {"type": "bool", "default": False},
 }
 
 
@@ -126,7 +131,12 @@ def main() -> None:
         options={},
     )
     try:
-        survey = begin(request, tuple(params["paths"]), check=module.check_mode)
+        survey = begin(
+            request,
+            tuple(params["paths"]),
+            repair=params["repair"],
+            check=module.check_mode,
+        )
     except (SwitchError, SurveyError, PostfixError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(

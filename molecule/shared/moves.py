@@ -195,12 +195,13 @@ class Fleet:
             "postconf -X relay_recipient_maps && postfix reload",
         )
 
-    def unit_setting(self, text: str) -> AbstractContextManager[None]:
-        """The filter's unit has other settings for a while."""
-        folder = "/run/systemd/system/sender-filter.service.d"
+    def unit_setting(
+        self, text: str, unit: str = "sender-filter.service", then: str = "systemctl daemon-reload"
+    ) -> AbstractContextManager[None]:
+        """A unit has other settings for a while; `then` is run when they come and when they go."""
+        folder = f"/run/systemd/system/{unit}.d"
         write = f"mkdir -p {folder} && printf '%s\\n' '{text}' >{folder}/faults.conf"
-        reload = "systemctl daemon-reload"
-        return self.broken(f"{write} && {reload}", f"rm -r {folder}; {reload}")
+        return self.broken(f"{write} && {then}", f"rm -r {folder}; {then}")
 
     def move(self, topology: str, **options: object) -> Run:
         """Start the module that moves the gateways, without the rest of the play."""

@@ -25,16 +25,8 @@ SSH_ANEW = (
 )
 
 
-def drop_in(
-    fleet: Fleet, unit: str, text: str, then: str = "systemctl daemon-reload"
-) -> AbstractContextManager[None]:
-    folder = f"/run/systemd/system/{unit}.d"
-    write = f"mkdir -p {folder} && printf '%s\\n' '{text}' >{folder}/fallback.conf"
-    return fleet.broken(f"{write} && {then}", f"rm -r {folder}; {then}")
-
-
 def socket_cannot_be_borrowed(fleet: Fleet) -> AbstractContextManager[None]:
-    return drop_in(fleet, "ssh.service", FORBIDDEN, SSH_ANEW)
+    return fleet.unit_setting(FORBIDDEN, "ssh.service", SSH_ANEW)
 
 
 def reasons(output: str) -> dict[str, str]:
@@ -70,7 +62,7 @@ def test_a_socket_that_the_filter_does_not_share(
     fleet: Fleet, client: Client, mailstore: MailStore
 ) -> None:
     fleet.bring(DIRECT)
-    with drop_in(fleet, "sender-filter.socket", ALONE):
+    with fleet.unit_setting(ALONE, "sender-filter.socket"):
         there = fleet.play(PLAYBOOKS[EDGE]).must_pass()
         assert {one.topology for one in fleet.ends().values()} == {EDGE}
         mail_arrives(fleet, client, mailstore)

@@ -1,0 +1,3 @@
+from fixtures import client, fleet, gateways, mailstore
+
+__all__ = ["client", "fleet", "gateways", "mailstore"]

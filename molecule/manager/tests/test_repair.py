@@ -1,0 +1,73 @@
+"""A gateway in any broken state is brought to its declared topology by one play."""
+
+from __future__ import annotations
+
+import pytest
+from damages import ALONE, BACK_ON_25, DAMAGES, Damage, takes_mail
+from lab_hosts import Client
+from moves import DIRECT, EDGE, MASTER_CF, Fleet, Moment
+
+REPAIR = "repair_port_conflict.yml"
+REWRITTEN = Moment("master.cf has one service more", {"rewritten": True})
+KILL_ALL = (
+    "systemctl stop 'mail-topology-guard-*'; kill -9 $(cat /run/lock/sender-filter-0/master.cf-*)"
+)
+
+
+def assert_repaired(fleet: Fleet, client: Client, topology: str, wrong: str) -> None:
+    """One play names what was wrong, and the host is in order after it, and stays so."""
+    output = fleet.play(REPAIR).must_pass()
+    assert output.count(f"was wrong: {wrong}") == len(fleet.gateways), output
+    assert {one.topology for one in fleet.ends(5).values()} == {topology}
+    for one in fleet.gateways:
+        assert takes_mail(client, one), one.name
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=str)
+def test_what_is_broken_is_named_and_mended(fleet: Fleet, client: Client, damage: Damage) -> None:
+    fleet.bring(damage.topology)
+    fleet.each(damage.do)
+    assert_repaired(fleet, client, damage.topology, damage.wrong)
+
+
+def test_a_postfix_that_died_of_the_filters_port(fleet: Fleet, client: Client) -> None:
+    """The filter does not share its port here, and master ends at the attempt to take it."""
+    fleet.bring(EDGE)
+    with fleet.unit_setting(*ALONE):
+        fleet.each(BACK_ON_25.do)
+        fleet.run("! systemctl restart postfix || sleep 3; ! pgrep --exact master")
+        assert not any(takes_mail(client, one) for one in fleet.gateways)
+        assert_repaired(fleet, client, EDGE, "Postfix is not running")
+
+
+def test_half_of_a_move_that_nobody_takes_back(fleet: Fleet, client: Client) -> None:
+    fleet.bring(DIRECT)
+    module = fleet.move(EDGE)
+    fleet.each(lambda one: one.wait_for(REWRITTEN, ("shell", KILL_ALL)))
+    module.output()
+    fleet.play(REPAIR).must_pass()
+    assert {one.topology for one in fleet.ends(5).values()} == {DIRECT}
+    assert all(takes_mail(client, one) for one in fleet.gateways)
+
+
+def test_a_master_cf_that_an_upgrade_has_rewritten(fleet: Fleet, client: Client) -> None:
+    """The services beside the scan service are gone with it, and come back."""
+    fleet.bring(EDGE)
+    fleet.run("cp /usr/share/postfix/master.cf.dist /etc/postfix/master.cf")
+    fleet.run("systemctl restart postfix; sleep 2")
+    fleet.play(REPAIR).must_pass()
+    fleet.play("verify_topology.yml").must_pass()
+    assert all(takes_mail(client, one) for one in fleet.gateways)
+    fleet.each(lambda one: one.host.write(MASTER_CF, one.master_cf[EDGE]))
+    fleet.run("postfix reload")
+
+
+def test_a_stranger_is_named_and_left_alone(fleet: Fleet, client: Client) -> None:
+    fleet.bring(DIRECT)
+    serve = "systemd-run --quiet --unit=stranger python3 -m http.server 25"
+    with fleet.broken(f"systemctl stop postfix; {serve}; sleep 2", "systemctl stop stranger"):
+        output = fleet.play(REPAIR).must_fail()
+        assert "port 25 belongs to python3" in output
+        assert "stop it and keep it from starting again" in output
+        fleet.run("systemctl is-active stranger")
+    assert_repaired(fleet, client, DIRECT, "Postfix is not running")

@@ -1,0 +1,111 @@
+"""What breaks a gateway: by hand, by a restart at night, by an upgrade."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lab_hosts import Client
+from moves import DIRECT, EDGE, MASTER_CF, Gateway
+from smtp import Session
+
+FILTER = "sender-filter.socket sender-filter.service"
+# A filter whose port is its own, as most programs have theirs.
+ALONE = (
+    "[Socket]\nReusePort=no",
+    "sender-filter.socket",
+    f"systemctl daemon-reload; systemctl stop {FILTER}; systemctl start {FILTER}",
+)
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A broken state of a gateway that was in `topology`, and what the repair says was wrong.
+
+    `heals`: whether the host can mend it by itself; what is wrong in a unit's file only a play knows.
+    """
+
+    name: str
+    topology: str
+    wrong: str
+    do: Callable[[Gateway], object]
+    heals: bool = True
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _shell(command: str) -> Callable[[Gateway], object]:
+    return lambda gateway: gateway.host.run(command)
+
+
+def _put_back(gateway: Gateway) -> None:
+    """Postfix's service is on 25 again, in a file that Postfix has not read."""
+    gateway.host.write(MASTER_CF, gateway.master_cf[DIRECT])
+
+
+def _put_back_and_read(gateway: Gateway) -> None:
+    _put_back(gateway)
+    gateway.host.run("postfix reload; sleep 2")
+
+
+BACK_ON_25 = Damage(
+    "Postfix is to take 25 at its next reload",
+    EDGE,
+    "/etc/postfix/master.cf:13: smtp inet would take port 25 from the filter at the next reload",
+    _put_back,
+)
+TWO_OWNERS = Damage(
+    "two programs have port 25, and no error says so",
+    EDGE,
+    "port 25 has 2 owners, and the kernel deals connections to each: postfix; sender filter",
+    _put_back_and_read,
+)
+DAMAGES = [
+    BACK_ON_25,
+    TWO_OWNERS,
+    Damage(
+        "nobody has port 25",
+        EDGE,
+        "nobody listens on port 25; it should be sender filter",
+        _shell(f"systemctl stop {FILTER}"),
+    ),
+    Damage(
+        "the filter is on an old port",
+        EDGE,
+        "nobody listens on port 25; it should be sender filter",
+        _shell(
+            "sed -i 's/:25$/:2525/' /etc/systemd/system/sender-filter.socket; "
+            f"systemctl daemon-reload; systemctl stop {FILTER}; systemctl start {FILTER}"
+        ),
+        heals=False,
+    ),
+    Damage(
+        "Postfix is dead, and its children have the port",
+        DIRECT,
+        "Postfix is not running",
+        _shell("pkill --signal KILL --exact master; sleep 0.5"),
+    ),
+    Damage(
+        "the filter runs beside a Postfix that is alone",
+        DIRECT,
+        "port 25 has 2 owners, and the kernel deals connections to each: postfix; sender filter",
+        _shell(f"systemctl start {FILTER}"),
+    ),
+]
+
+
+def takes_mail(client: Client, gateway: Gateway) -> bool:
+    """Whether a transaction is accepted up to its recipient, on several connections."""
+    return all(_accepts(client, gateway) for _ in range(4))
+
+
+def _accepts(client: Client, gateway: Gateway) -> bool:
+    try:
+        with Session(client, gateway.host.address) as session:
+            session.hello()
+            session.envelope()
+            session.quit()
+    except (AssertionError, ConnectionError):
+        return False
+    return True
