@@ -22,7 +22,7 @@ ALONE = (
 class Damage:
     """A broken state of a gateway that was in `topology`, and what the repair says was wrong.
 
-    `heals`: whether the host can mend it by itself; what is wrong in a unit's file only a play knows.
+    `heals`: whether the host can mend it by itself; only a play knows what a unit should say.
     """
 
     name: str
