@@ -199,6 +199,12 @@ def test_an_entry_that_is_no_address_is_named(gateway: LabHost) -> None:
     assert "nothing was written" in output
 
 
+def test_a_filter_with_nothing_to_judge_by_is_not_put_in_front(gateway: LabHost) -> None:
+    output = must_fail(ENABLE, gateway, "--extra-vars", "sender_filter_ip_profiler_enabled=false")
+    assert "Email Reputation and IP Profiler are both off" in output
+    assert "playbooks/disable_sender_filter.yml" in output
+
+
 def test_a_second_play_at_once_waits_for_the_first(gateway: LabHost) -> None:
     assert play(ENABLE, "--limit", gateway.name).returncode == 0
     lock = gateway.run("ls /run/lock/sender-filter-0/master.cf-*.lock").strip()

@@ -165,7 +165,7 @@ def test_the_filter_changes_neither_replies_nor_mail(
     fleet: Fleet, client: Client, mailstore: MailStore, way: str
 ) -> None:
     if way == "observed":
-        fleet.configure(ip_profiler_enabled=True, ip_profiler_mode="shadow")
+        fleet.configure(ip_profiler_mode="shadow")
         names = list(TRANSCRIPTS)
     else:
         fleet.configure(known_hosts_enabled=True)

@@ -121,7 +121,7 @@ def test_who_harvests_is_blocked_until_an_operator_says_otherwise(
     fleet: Fleet, client: Client
 ) -> None:
     small = {"most_recipients": 2, "most_unknown": 1, "total_messages": 4}
-    fleet.configure(ip_profiler_enabled=True, ip_profiler_rules={"harvest": small})
+    fleet.configure(ip_profiler_mode="on", ip_profiler_rules={"harvest": small})
     source = client.source(HARVESTER)
     fleet.run(f"senderfilter block remove {source}")
     for gateway in fleet.gateways:
@@ -147,7 +147,7 @@ def test_what_the_scan_service_finds_counts_also_while_nobody_listens(
         "harvest": {"enabled": "off"},
         "bounced": {"enabled": "off"},
     }
-    fleet.configure(ip_profiler_enabled=True, ip_profiler_rules=rules)
+    fleet.configure(ip_profiler_mode="on", ip_profiler_rules=rules)
     reader = "sender-filter-scan-reports.service"
     place = "/var/lib/sender-filter/scan-reports.cursor"
     fleet.run(

@@ -27,7 +27,7 @@ def _filtering(inline_fleet: Fleet, client: Client, dns: Dns) -> Iterator[None]:
         email_reputation_enabled=True,
         email_reputation_zones=[{"name": "bl.example.test"}],
         dns_servers=[dns.server],
-        ip_profiler_enabled=True,
+        ip_profiler_mode="on",
         ip_profiler_rules={
             "harvest": {"most_recipients": 2, "most_unknown": 1, "total_messages": 4},
         },
