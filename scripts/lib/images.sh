@@ -44,7 +44,8 @@ build_image() { # KIND RELEASE
   (
     set -e
     "build_$1" "$2" "$image"
-  ) >"$CACHE/image-$1-$2.log" 2>&1
+    # What podman leaves running must not keep the lock.
+  ) >"$CACHE/image-$1-$2.log" 2>&1 8>&-
   local status=$?
   set -e
   [[ $status -eq 0 ]] || {
