@@ -101,7 +101,7 @@ class Hands:
         now = self.before.glance()
         self._refuse_deadly(now)
         if now.postfix.master_pid is None:
-            services.restart_postfix()
+            services.restart_postfix(self.before.postfix)
         else:
             services.reload_postfix(self.request.config_dir)
         in_time = self._wait(settled, given_up or [])

@@ -111,7 +111,7 @@ def _wake(healing: Healing) -> None:
 def _run_postfix(healing: Healing, survey: Survey) -> None:
     if survey.postfix.master_pid is None:
         services.end_remnants(survey)
-        services.restart_postfix()
+        services.restart_postfix(survey.postfix)
         healing.steps.append("start Postfix")
     else:
         services.reload_postfix(healing.request.config_dir)

@@ -102,7 +102,7 @@ def _restart(request: Request) -> Survey:
 
     `heal` has just seen that master.cf asks for no port that is another program's.
     """
-    restart_postfix()
+    restart_postfix(take(request.config_dir, request.ports).postfix)
 
     def settled() -> bool:
         now = take(request.config_dir, request.ports)

@@ -15,7 +15,7 @@ from pathlib import Path
 from . import filter_status
 from .fronts import Front
 from .sockets import Listener
-from .survey import Survey, filter_state, run
+from .survey import PostfixState, Survey, filter_state, run
 
 POLL_SECONDS = 0.005
 RELOAD_SECONDS = 20.0
@@ -80,13 +80,24 @@ def revive_postfix(survey: Survey) -> None:
     """
     end_remnants(survey)
     with contextlib.suppress(ServiceError):
-        restart_postfix()
+        restart_postfix(survey.postfix)
         wait_until(lambda: survey.glance().postfix.master_pid is not None, REMNANT_SECONDS)
 
 
-def restart_postfix() -> None:
-    """Start Postfix again after its master has died."""
-    systemctl("restart", "postfix.service")
+def restart_postfix(postfix: PostfixState) -> None:
+    """Stop this instance of Postfix, if it runs, and start it; the others go on.
+
+    Debian 12 has a unit for each instance; Debian 13 has one for all, and postfix(1) for each.
+    """
+    unit = f"postfix@{postfix.instance}.service"
+    if not postfix.instance:
+        systemctl("restart", "postfix.service")
+    elif "=loaded" in run(["systemctl", "show", "--property=LoadState", unit]).stdout:
+        systemctl("restart", unit)
+    else:
+        itself = ["postfix", "-c", str(postfix.config_dir)]
+        run([*itself, "stop"])
+        run_checked(*itself, "start")
 
 
 def listen_for_filter(front: Front) -> None:

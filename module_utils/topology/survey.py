@@ -23,6 +23,7 @@ PARAMETERS = (
     "receive_override_options",
     "process_id_directory",
     "queue_directory",
+    "multi_instance_name",
 )
 
 
@@ -45,6 +46,11 @@ class PostfixState:
         """Major and minor version."""
         major, minor = self.parameters["mail_version"].split(".")[:2]
         return int(major), int(minor.split("-")[0])
+
+    @property
+    def instance(self) -> str:
+        """The name of an instance of postmulti(1), empty for the only or the first one."""
+        return self.parameters["multi_instance_name"]
 
     @property
     def document(self) -> MasterDocument:
@@ -136,7 +142,9 @@ class Survey:
             return model.FILTER
         if listener.port == self.ports.scan:
             return model.SCAN
-        if any(one.unit.startswith(POSTFIX_UNITS) for one in listener.processes):
+        # A master that lives is another instance's (postmulti(1)), and no remnant to be ended.
+        alive = any(one.name == "master" for one in listener.processes)
+        if not alive and any(one.unit.startswith(POSTFIX_UNITS) for one in listener.processes):
             return model.REMNANT
         return ", ".join(map(str, listener.processes)) or model.UNNAMED
 

@@ -47,6 +47,7 @@ PARAMETERS = {
     "receive_override_options": "",
     "process_id_directory": "pid",
     "queue_directory": "/var/spool/postfix",
+    "multi_instance_name": "",
 }
 
 INLINE_CF = (

@@ -77,7 +77,7 @@ def test_a_healthy_host_has_its_postfix_restarted_and_proven(
     edge: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     declare(edge, model.EDGE)
-    monkeypatch.setattr(nightly, "restart_postfix", lambda: restart(edge))
+    monkeypatch.setattr(nightly, "restart_postfix", lambda _: restart(edge))
     before = edge.pid_file.read_text()
     report = nightly.run(edge.config_dir, restart=True)
     assert report.ok, report
@@ -92,7 +92,7 @@ def test_a_postfix_that_does_not_come_back_is_a_failure(
 ) -> None:
     declare(edge, model.EDGE)
     monkeypatch.setattr(nightly, "SETTLE_SECONDS", 0.2)
-    monkeypatch.setattr(nightly, "restart_postfix", lambda: edge.kill("master"))
+    monkeypatch.setattr(nightly, "restart_postfix", lambda _: edge.kill("master"))
     report = nightly.run(edge.config_dir, restart=True)
     assert not report.ok
     assert "Postfix is not running" in report.error
@@ -103,7 +103,7 @@ def test_a_conflict_is_healed_before_the_restart(
     direct: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     declare(direct, model.EDGE)
-    monkeypatch.setattr(nightly, "restart_postfix", lambda: restart(direct))
+    monkeypatch.setattr(nightly, "restart_postfix", lambda _: restart(direct))
     report = nightly.run(direct.config_dir, restart=True)
     assert report.ok, report
     assert report.done[-1] == "restart Postfix"

@@ -7,10 +7,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from real_sockets import child_with, listening, port_of
+from topology import builders
 from topology.gateway import Gateway
 
 from module_utils.topology import services
@@ -123,3 +125,29 @@ def test_a_program_that_must_succeed_is_an_error_otherwise(tmp_path: Path) -> No
     services.run_checked("true")
     with pytest.raises(ServiceError, match=r"^ls failed: .*none"):
         services.run_checked("ls", str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "said"),
+    [
+        ("", "loaded", ["systemctl restart postfix.service"]),
+        ("postfix-two", "loaded", ["systemctl restart postfix@postfix-two.service"]),
+        ("postfix-two", "not-found", ["postfix -c {} stop", "postfix -c {} start"]),
+    ],
+)
+def test_one_instance_is_restarted_and_no_other(
+    commands: Path, tmp_path: Path, name: str, unit: str, said: list[str]
+) -> None:
+    for program in ("systemctl", "postfix"):
+        script = f'#!/bin/sh\necho "{program} $*" >>{tmp_path}/said\necho LoadState={unit}\n'
+        (commands / program).write_text(script)
+        (commands / program).chmod(0o755)
+    services.restart_postfix(replace(builders.direct().postfix, parameters=named(name)))
+    found = (tmp_path / "said").read_text().splitlines()
+    assert [line for line in found if " show " not in line] == [
+        line.format(builders.direct().postfix.config_dir) for line in said
+    ]
+
+
+def named(instance: str) -> dict[str, str]:
+    return {**builders.PARAMETERS, "multi_instance_name": instance}

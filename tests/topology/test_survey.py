@@ -188,6 +188,10 @@ def test_a_filter_of_which_only_a_part_runs_neither_runs_nor_is_stopped() -> Non
         (listener(25, STRAY), "python3 (pid 5150)"),
         (listener(25, SMTPD), model.REMNANT),
         (
+            listener(25, Process(4022, "master", "postfix@postfix-out.service")),
+            "master (pid 4022, postfix@postfix-out.service)",
+        ),
+        (
             listener(25, Process(4022, "master", "other.service")),
             "master (pid 4022, other.service)",
         ),
@@ -208,8 +212,10 @@ def test_systemd_alone_is_not_the_filter_unless_its_socket_unit_is_active(
 
 
 def test_nothing_is_postfix_while_its_master_does_not_run() -> None:
-    one = listener(25, MASTER)
-    assert direct([one], master_pid=None).owner(one) == model.REMNANT
+    one, left = listener(25, MASTER), listener(25, SMTPD)
+    survey = direct([one, left], master_pid=None)
+    assert survey.owner(one) == "master (pid 377, postfix@-.service)"
+    assert survey.remnants() == [left]
 
 
 def test_owners_of_a_port_are_named_once_and_sorted() -> None:

@@ -123,7 +123,7 @@ def test_who_cannot_heal_fails_and_tells_somebody(
     for one in fleet.gateways:
         assert takes_mail(client, one)
         # Queued while Postfix was dead.
-        mailstore.wait_for_stored(f"mail gateway {one.name} is not as declared")
+        mailstore.wait_for_stored(f"mail gateway {one.name}.example.test is not as declared")
 
 
 def test_the_timer_runs_it(fleet: Fleet) -> None:
