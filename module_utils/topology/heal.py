@@ -81,9 +81,23 @@ def heal(healing: Healing, *, check: bool = False) -> Outcome:
             outcome.steps = ["wake Postfix", f"go to {healing.request.topology}"]
             return outcome
         _wake(healing)
+    if not check:
+        _close_lost_fronts(healing)
     outcome = switch(healing.request, check=check)
     outcome.before, outcome.steps = healing.before, healing.steps + outcome.steps
     return outcome
+
+
+def _close_lost_fronts(healing: Healing) -> None:
+    """Stop a front that is open on a port of before: a move then opens it where it belongs."""
+    request = healing.request
+    with alone(request.config_dir, check=False):
+        survey = take(request.config_dir, request.ports)
+        for front in fronts.of(request.topology):
+            lost = model.FILTER not in survey.owners(front.port(request.ports))
+            if lost and survey.front(front).socket_active:
+                services.stop_filter(front)
+                healing.steps.append(f"stop {front.service_unit}, which is not on its port")
 
 
 def _awake(survey: Survey) -> bool:

@@ -52,7 +52,7 @@ def _put_back_and_read(gateway: Gateway) -> None:
 BACK_ON_25 = Damage(
     "Postfix is to take 25 at its next reload",
     EDGE,
-    "/etc/postfix/master.cf:13: smtp inet would take port 25 from the filter at the next reload",
+    "smtp inet would take port 25 from the filter at the next reload",
     _put_back,
 )
 TWO_OWNERS = Damage(

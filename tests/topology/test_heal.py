@@ -146,6 +146,17 @@ def test_a_stopped_filter_is_started(edge: Gateway) -> None:
     assert_healthy(edge, model.EDGE)
 
 
+def test_a_filter_that_is_not_on_its_port_is_opened_there(edge: Gateway) -> None:
+    """As after a change of the port in its socket unit, which systemd has not made."""
+    declare(edge, model.EDGE)
+    edge.kill("filter")
+    assert edge.survey().filter.socket_active
+    report = nightly.run(edge.config_dir, restart=False)
+    assert report.ok, report
+    assert report.done[0] == "stop sender-filter.service, which is not on its port"
+    assert_healthy(edge, model.EDGE)
+
+
 def test_a_postfix_that_died_of_a_taken_port_is_moved_then_started(edge: Gateway) -> None:
     declare(edge, model.EDGE)
     ports = edge.ports
