@@ -150,10 +150,10 @@ class Run:
         assert any(line.startswith("TASK [") and f"{task}]" in line for line in lines), task
         self.kill()
 
-    def kill(self) -> None:
-        """End it and what it has started here, without a chance to say so."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.communicate()
+    def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
+        """End it and what it has started here; by SIGKILL without a chance to say so."""
+        os.killpg(self.process.pid, how)
+        self.process.communicate(timeout=RUN_SECONDS)
 
 
 def _on_one_line(text: str) -> str:

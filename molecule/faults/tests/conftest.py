@@ -1,3 +1,3 @@
-from fixtures import all_traffic, client, fleet, gateways, mailstore, traffic
+from fixtures import all_traffic, client, fleet, gateways, inline_fleet, mailstore, traffic
 
-__all__ = ["all_traffic", "client", "fleet", "gateways", "mailstore", "traffic"]
+__all__ = ["all_traffic", "client", "fleet", "gateways", "inline_fleet", "mailstore", "traffic"]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import random
+import signal
+import time
+
 import pytest
-from moves import DIRECT, EDGE, OTHER, PLAYBOOKS, Fleet
+from moves import DIRECT, EDGE, INLINE, OTHER, PLAYBOOKS, Fleet
 from traffic import Traffic
 
+INTERRUPTED_PLAYS = 5
 TASKS = {
     EDGE: [
         "Way is free, and the host is kept as it is",
@@ -37,6 +42,28 @@ def test_ansible_playbook_is_killed_at_each_task(
     fleet.play(PLAYBOOKS[topology]).must_pass()
     fleet.play("verify_topology.yml").must_pass()
     assert {one.topology for one in fleet.ends().values()} == {topology}
+    traffic.prove_unnoticed()
+
+
+@pytest.mark.usefixtures("inline_fleet")
+def test_plays_are_interrupted_at_random_and_run_again(fleet: Fleet, traffic: Traffic) -> None:
+    seed = random.randrange(10**6)
+    chance = random.Random(seed)
+    here, seconds = INLINE, 20.0
+    for _ in range(INTERRUPTED_PLAYS):
+        topology = chance.choice([one for one in PLAYBOOKS if one != here])
+        how = chance.choice([signal.SIGINT, signal.SIGKILL])
+        after = chance.uniform(1, seconds)
+        print(f"seed {seed}: {how.name} {after:.1f} s after the start of a play to {topology}")
+        play = fleet.play(PLAYBOOKS[topology])
+        time.sleep(after)
+        play.kill(how)
+        fleet.run(QUIET)
+        began = time.monotonic()
+        fleet.play(PLAYBOOKS[topology]).must_pass()
+        seconds = time.monotonic() - began
+        assert {one.topology for one in fleet.ends(5).values()} == {topology}
+        here = topology
     traffic.prove_unnoticed()
 
 
