@@ -141,9 +141,9 @@ async def configured(proxy, backend, more=""):
     return proxy
 
 
-async def started(proxy, backend, more=""):
+async def started(proxy, backend, more="", change=""):
     await configured(proxy, backend, more)
-    await proxy.start("--inline")
+    await proxy.start("--inline", change=change)
     [proxy.port] = await proxy.ports()
 
 
@@ -362,6 +362,24 @@ async def test_more_callers_than_the_limit_are_not_greeted(proxy):
     assert len(await (await Smtpd.of(proxy)).envelope("b@example.com")) == 2
 
 
+@pytest.mark.parametrize("address", [CLIENT, "[UNAVAILABLE]"])
+async def test_how_many_and_how_slow_a_client_is_was_for_the_postfix_in_front_to_say(
+    proxy, address
+):
+    backend = Reentry()
+    change = "from sender_filter.io import limits\nlimits.ROUND_SECONDS = 0.1\n"
+    limits = "[limits]\nsessions = 3\nsessions_per_address = 1\nidle_seconds = 0.2\n"
+    await started(proxy, backend, limits, change)
+    held = [await Smtpd.of(proxy, address, port) for port in range(1, 4)]
+    for smtpd in held:
+        assert (await smtpd.envelope("b@example.com"))[1].startswith("250 ")
+    await asyncio.sleep(1)
+    for smtpd in held:
+        assert await smtpd.say("DATA") == "354 go on"
+        assert (await smtpd.say(message())).startswith("250 ")
+    assert len(backend.messages) == 3
+
+
 async def test_a_stop_lets_a_transaction_end(proxy):
     backend = Reentry()
     await started(proxy, backend)
@@ -390,10 +408,8 @@ async def test_a_second_stop_cuts_who_has_said_nothing(proxy):
 
 
 async def test_who_does_not_come_to_mail_is_told_and_left(proxy):
-    await configured(proxy, Reentry())
     change = "from sender_filter.io import inline\ninline.PROLOGUE_SECONDS = 0.2\n"
-    await proxy.start("--inline", change=change)
-    [proxy.port] = await proxy.ports()
+    await started(proxy, Reentry(), change=change)
     smtpd = await Smtpd.of(proxy)
     assert (await smtpd.reader.read()).startswith(b"421 4.4.2 ")
     smtpd = await Smtpd.of(proxy)

@@ -22,7 +22,7 @@ Function = Literal[
     "upstream",
     "none",
 ]
-"""Who decided: a list, a function, the limit of sessions, Postfix being away, or nobody."""
+"""Who decided: a list, a function, the limits of sessions, Postfix being away, or nobody."""
 
 Action = Literal["pass", "permanent", "temporary"]
 """What was done: let pass, refused for good, refused for now."""
@@ -48,9 +48,11 @@ End = Literal[
     "drain_limit",
     "cut",
     "refused",
+    "timed_out",
 ]
 """Who ended a relayed session first, and whether in order (``closed``) or not (``lost``);
-``refused``: the filter itself, by refusing a message."""
+``refused``: the filter itself, by refusing a message; ``timed_out``: because the client was silent
+or too slow."""
 
 
 class Check(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -119,7 +121,8 @@ class SessionRecord(Struct, frozen=True, omit_defaults=True, tag_field="event", 
         from_client: Bytes taken from the client.
         from_upstream: Bytes taken from Postfix.
         ended: What ended it.
-        reply: What the filter said because Postfix went away before its greeting.
+        reply: What the filter said because Postfix went away before its greeting, or because the
+            client's time was up.
         unseen: Why the filter did not see all of it: ``tls``, or what it could not follow.
     """
 

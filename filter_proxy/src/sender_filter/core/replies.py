@@ -52,6 +52,11 @@ def too_many_sessions() -> Reply:
     return Reply(421, "4.3.2", "Too many connections, try again later")
 
 
+def too_many_of_one(address: Address) -> Reply:
+    """To a client that has as many sessions as one may have (4.7.0: a security status)."""
+    return Reply(421, "4.7.0", f"Too many connections from [{address}], try again later")
+
+
 def upstream_away() -> Reply:
     """To a client while Postfix cannot be reached."""
     return Reply(421, "4.3.2", "Mail service is not available, try again later")
@@ -65,6 +70,9 @@ GOODBYE = Reply(221, "2.0.0", "Bye")
 
 TOO_MUCH = Reply(421, "4.7.0", "Too many commands after refusal")
 """To a refused client that goes on talking."""
+
+TIMED_OUT = Reply(421, "4.4.2", "Timeout exceeded, closing")
+"""To a client that is silent, or too slow under load, as Postfix says it (RFC 5321 section 3.8)."""
 
 TOO_LONG = Reply(421, "4.4.2", "Timeout waiting for QUIT")
 """To a refused client that neither talks nor goes."""

@@ -1,8 +1,9 @@
 """Where each client goes: to Postfix, or away with a reply. And the tally of it.
 
-The door asks the judge and carries out what it says; it has no opinion of its own but one: no
-more sessions than the limit. How clients come in, how they are refused and how Postfix is told who
-they are is the matter of the two kinds of door, ``io.edge`` and ``io.inline``.
+The door asks the judge and carries out what it says; it has no opinion of its own. Neither has it
+of the limits: who is too many, or too slow, it is told. How clients come in, how they are refused
+and how Postfix is told who they are is the matter of the two kinds of door, ``io.edge`` and
+``io.inline``.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from sender_filter.io import recording
 from sender_filter.io.arrival import Arrival, Arrivals
 from sender_filter.io.judge import Judge
 from sender_filter.io.ledger import Ledger
+from sender_filter.io.limits import Limits
 from sender_filter.io.messages import Request
 from sender_filter.io.observer import Interests, Observer, Verdict
 from sender_filter.io.record_writer import RecordWriter
@@ -77,7 +79,10 @@ class Door(ABC):
         """Make a door that nobody has come through."""
         self.settings = settings
         self.unseen_total: Counter[str] = Counter()
-        self.sessions: set[Session] = set()
+        # Behind Postfix its own limits have been in force (anvil(8), smtpd_timeout).
+        expired = None if self.behind_postfix else self._expired
+        self._limits = Limits(lambda: self.settings.config.limits, expired)
+        self.sessions = self._limits.sessions
         self.refused = WaitingRoom(self._left, self.patience)
         self.relayed_total = 0
         self.refused_total = 0
@@ -139,14 +144,16 @@ class Door(ABC):
             session.cut(why)
         self.refused.empty()
 
-    def _limit(self, decision: Decision) -> Decision:
+    def _limit(self, decision: Decision, address: Address, *, ours: bool) -> Decision:
         """Turn a pass into a refusal when there is no room."""
-        limit = self.settings.config.limits.sessions
-        if decision.action != "pass" or len(self.sessions) < limit:
-            return decision
-        check = Check("limits", str(len(self.sessions)), "match", 0, f"limits.sessions = {limit}")
-        checks = (*decision.checks, check)
-        return Decision("limits", "temporary", checks, replies.too_many_sessions())
+        trusted = decision.function == "approved" or self.settings.policy.is_known(address)
+        exempt = trusted or ours or self.behind_postfix
+        return self._limits.admit(decision, address, exempt=exempt)
+
+    def _expired(self, session: Session, decision: Decision) -> None:
+        """The time of a client is up."""
+        self._record(session.arrival, decision)
+        session.time_out()
 
     async def _serve(self, session: Session, decision: Decision, connect: Connect) -> None:
         """Go on with a client that the lists have been asked about, and that is connected."""
@@ -222,7 +229,7 @@ class Door(ABC):
         """The client of a session becomes a refused one."""
         reply = self._worded(reply)
         self._record(session.arrival, decision._replace(reply=reply))
-        self.sessions.discard(session)
+        self._limits.leave(session)
         transport = session.client.transport
         if transport is not None and not session.client.lost:
             client = RefusedClient(self._refusal(session, reply), self.refused)
@@ -248,7 +255,7 @@ class Door(ABC):
 
     def _ended(self, session: Session) -> None:
         """A relayed session is over."""
-        self.sessions.discard(session)
+        self._limits.leave(session)
         self._records.put(recording.of_session(session))
         self._left()
 

@@ -22,15 +22,16 @@ class EdgeDoor(Door):
     def admit(self, connection: socket.socket, peer: tuple[str, int]) -> None:
         """Decide about a connection that was just accepted."""
         who = self._arrivals.meet(peer)
-        decision = self._limit(self._judge.by_lists(who.client.address))
+        local = arrival.endpoint(connection.getsockname())
+        address = who.client.address
+        ours = address == local.address
+        decision = self._limit(self._judge.by_lists(address), address, ours=ours)
         if decision.reply is not None:
             self._spawn(self._refuse(connection, who, decision, decision.reply))
             return
-        local = arrival.endpoint(connection.getsockname())
         header = proxy_protocol.header(*who.client, *local)
-        ours = who.client.address == local.address
         session = Session(who, self._hooks, first=header, ours=ours)
-        self.sessions.add(session)
+        self._limits.enter(session)
         self._spawn(self._relay(connection, session, decision))
 
     async def _refuse(

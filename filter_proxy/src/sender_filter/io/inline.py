@@ -141,9 +141,10 @@ class InlineDoor(Door):
     def _meet(self, caller: Caller, transport: asyncio.Transport, announced: Announced) -> None:
         """Decide about a transaction that begins."""
         who, ours = _who(caller.arrival, xforward.client(announced.attributes))
-        decision = self._limit(self._judge.by_lists(who.client.address))
+        address = who.client.address
+        decision = self._limit(self._judge.by_lists(address), address, ours=ours)
         session = Session(who, self._hooks, first=b"", ours=ours)
-        self.sessions.add(session)
+        self._limits.enter(session)
         self._part(caller)
         session.client.take_over(transport, announced.unread)
         self._spawn(self._serve(session, decision, functools.partial(self._connect, announced)))

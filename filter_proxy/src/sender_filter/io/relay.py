@@ -1,20 +1,24 @@
 """One client's session with Postfix: bytes there, bytes back, none altered.
 
 The only bytes of our own are the PROXY header, before everything else, an apology if Postfix goes
-away before it has said anything, and what an observer says who refuses a message. Where nobody
-wants to know what is said, there is no observer, and bytes are not looked at.
+away before it has said anything or the client's time is up, and what an observer says who refuses
+a message. Where nobody wants to know what is said, there is no observer, and bytes are not looked
+at.
 """
 
 import asyncio
 from collections.abc import Callable
 from typing import cast
 
+from sender_filter.core import replies
+from sender_filter.core.pace import Pace, Traffic
 from sender_filter.core.records import End
 from sender_filter.core.replies import Reply
 from sender_filter.core.smtp.events import CloseClient, CloseServer, ToClient, ToServer
 from sender_filter.io.arrival import Arrival
 from sender_filter.io.deadlines import Deadlines
 from sender_filter.io.observer import Carry, Observer
+from sender_filter.io.refusing import LINGER_SECONDS
 
 BUFFER_BYTES = 128 * 1024
 """How much may wait for one side before the other is no longer read."""
@@ -28,6 +32,9 @@ FAREWELL_SECONDS = 60.0
 HASTY_FAREWELL_SECONDS = 1.0
 """The same while the filter stops: nobody may hold it up who has nothing left to say."""
 
+_BY_US = frozenset({"refused", "timed_out"})
+"""Ends that are the filter's own doing: it has told the client what there is to say."""
+
 
 class Side(asyncio.Protocol):
     """One of the two connections of a session.
@@ -36,7 +43,9 @@ class Side(asyncio.Protocol):
     a session holds a bounded number of bytes however slow one end is.
     """
 
-    __slots__ = ("early", "eof", "full", "lost", "other", "received", "session", "transport")
+    __slots__ = (
+        "early", "eof", "full", "lost", "other", "received", "session", "transport", "whole",
+    )  # fmt: skip
 
     def __init__(self, session: "Session") -> None:
         """Make a side that is not connected yet."""
@@ -45,6 +54,7 @@ class Side(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.early = b""
         self.received = 0
+        self.whole = True  # whether all that came ends with the end of a line
         self.eof = False
         self.full = False
         self.lost = False
@@ -65,6 +75,8 @@ class Side(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Pass bytes on; hold those of a client that talks before Postfix is there."""
         self.received += len(data)
+        self.whole = data.endswith(b"\r\n")
+        self.session.latest = self
         if self.other.transport is not None:
             self.session.pass_on(self, data)
         elif self.transport is not None:
@@ -132,6 +144,7 @@ class Hooks:
         self.refusals = Deadlines[Session](STALL_SECONDS, lambda session: session.cut("refused"))
         self.stalls = Deadlines[Side](STALL_SECONDS, lambda side: side.session.cut("stalled"))
         self.farewells = Deadlines[Session](FAREWELL_SECONDS, Session.end_farewell)
+        self.lingers = Deadlines[Session](LINGER_SECONDS, lambda session: session.client.abort())
 
     def hasten(self) -> None:
         """The filter stops: a session that Postfix has closed is over soon."""
@@ -144,16 +157,18 @@ class Session:
     Attributes:
         arrival: Who came and when.
         end: What ended it, once it has.
+        latest: The side that has sent something last.
         over: Whether its end was reported.
         reply: What the filter itself told the client, if it had to.
         ours: Whether this host itself has connected: its own probes are not judged or counted.
         observer: Who reads along, if anybody does.
         unseen: Why it could not read all of it.
+        pace: Whether the client keeps it going.
     """
 
     __slots__ = (
-        "_fin_waits", "_first", "arrival", "client", "end", "hooks", "observer", "ours", "over",
-        "reply", "unseen", "upstream",
+        "_fin_waits", "_first", "arrival", "client", "end", "hooks", "latest", "observer", "ours",
+        "over", "pace", "reply", "unseen", "upstream",
     )  # fmt: skip
 
     def __init__(self, arrival: Arrival, hooks: Hooks, *, first: bytes, ours: bool) -> None:
@@ -167,9 +182,25 @@ class Session:
         self.reply: Reply | None = None
         self.observer: Observer | None = None
         self.unseen: str | None = None
+        self.pace = Pace()
         self._fin_waits = False
         self.client, self.upstream = Side(self), Side(self)
         self.client.other, self.upstream.other = self.upstream, self.client
+        self.latest = self.client
+
+    @property
+    def traffic(self) -> Traffic:
+        """How far it is."""
+        answered = self.latest is self.upstream
+        return Traffic(self.client.received, self.upstream.received, answered)
+
+    @property
+    def hampered(self) -> bool:
+        """Whether it is not up to the client that it sends nothing: it is not being read."""
+        if self.upstream.transport is None or self.upstream.full:
+            return True
+        observer = self.observer
+        return observer is not None and (observer.judging or not observer.wants_client_data)
 
     def join(self) -> None:
         """Postfix is there: announce the client, then let go what it has sent already.
@@ -245,7 +276,7 @@ class Session:
         else:
             self._set_end("client_closed")
             self._finish_upstream()
-        if side.other.eof or self.end == "refused":
+        if side.other.eof or self.end in _BY_US:
             self.client.close()
             self.upstream.close()
 
@@ -253,7 +284,7 @@ class Session:
         """One connection is gone; the other one follows."""
         if side is self.upstream:
             self._set_end("upstream_lost")
-            if self.end != "refused":
+            if self.end not in _BY_US:
                 self._apologise()
                 self.client.close()
         else:
@@ -262,6 +293,7 @@ class Session:
         if side.other.lost or side.other.transport is None:
             self.hooks.farewells.stop(self)
             self.hooks.refusals.stop(self)
+            self.hooks.lingers.stop(self)
             self._over()
 
     def cut(self, why: End) -> None:
@@ -269,6 +301,23 @@ class Session:
         self._set_end(why)
         self.client.abort()
         self.upstream.abort()
+
+    def time_out(self) -> None:
+        """Tell the client that its time is up, and hear for a moment longer what it says.
+
+        Into an encrypted session nothing can be said. It is known by what Postfix has sent last,
+        which is then no line.
+        """
+        self._set_end("timed_out")
+        self.upstream.abort()
+        if self.observer is not None:
+            self.observer.close()
+            self.observer = None
+        if self.upstream.whole:
+            self.reply = replies.TIMED_OUT
+            self.client.send(self.reply.line())
+        self.client.finish()
+        self.hooks.lingers.start(self)
 
     def end_farewell(self) -> None:
         """Postfix closed a while ago: close, unless the client still takes its last bytes."""

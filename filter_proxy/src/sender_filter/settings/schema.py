@@ -130,14 +130,28 @@ class State(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True):
-    """``[limits]``: how much is done at once, and how long a stop waits.
+    """``[limits]``: how much is done at once, for how long, and how long a stop waits.
+
+    The defaults are Postfix's own where it has them: ``smtpd_client_connection_count_limit``, and
+    ``smtpd_timeout`` without and with load (STRESS_README). ``core.pace`` says why no honest client
+    is cut.
 
     Attributes:
         sessions: Sessions relayed at once; the next client is told to try again later.
+        sessions_per_address: How many of them one IPv4 address, or one IPv6 /64, may have; 0: all.
+            Approved clients, known hosts and this host itself may have more.
+        idle_seconds: How long a client whose turn it is may be silent.
+        stress_seconds: The same while three quarters of all sessions are taken, and how far a
+            client that is sending may then fall behind ``minimum_bytes_per_second``.
+        minimum_bytes_per_second: How fast a client has to send while there is such a load.
         drain_seconds: How long running sessions may go on after a stop was asked for.
     """
 
     sessions: Annotated[int, Meta(ge=1, le=100_000)] = 4000
+    sessions_per_address: Annotated[int, Meta(ge=0, le=100_000)] = 50
+    idle_seconds: Seconds = 300.0
+    stress_seconds: Seconds = 10.0
+    minimum_bytes_per_second: Annotated[int, Meta(ge=1, le=1_000_000)] = 100
     drain_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 60
 
 
