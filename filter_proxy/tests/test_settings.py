@@ -45,6 +45,8 @@ def test_an_empty_file_gives_the_defaults(tmp_path):
         ("[log]\ndirectory = 'log'", r"log.directory: 'log' is not an absolute path"),
         ("[log]\ndays = 0", r"log.days: Expected int >= 1"),
         ("[limits", "is not TOML"),
+        ("a = " + "9" * 5000, "is not TOML: Exceeds the limit"),
+        ("a = " + "[" * 2000, "is not TOML: maximum recursion depth"),
         ("[limits]\nidle_seconds = 0", "limits.idle_seconds: Expected float > 0"),
         ("[limits]\nidle_seconds = nan", "limits.idle_seconds: Expected float"),
         ("[limits]\nsessions_per_address = -1", "limits.sessions_per_address: Expected int >= 0"),

@@ -22,7 +22,7 @@ ensure_packages() { # PACKAGE…
 }
 
 # Makes the environment of requirements/NAME.txt once, and puts it on the PATH.
-use_environment() { # NAME (control or test)
+use_environment() { # NAME (control, test or fuzz)
   local pins=$ROOT/requirements/$1.txt home
   home=$CACHE/venv-$1-$(cat "$pins" <(python3 --version) | sha256sum | cut -c1-12)
   if [[ ! -e $home/.complete ]]; then

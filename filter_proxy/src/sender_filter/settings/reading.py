@@ -40,7 +40,7 @@ def read_stamped(path: Path) -> tuple[Config, Stamp]:
     except OSError as error:
         msg = f"{path}: cannot be read: {error.strerror}"
         raise ConfigError(msg) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also a number, or a nesting, without end
         msg = f"{path}: is not TOML: {error}"
         raise ConfigError(msg) from None
     for problem in _unknown_keys(document, Config, ""):
