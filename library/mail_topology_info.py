@@ -128,6 +128,18 @@ differences:
   returned: always
   type: list
   elements: str
+risks:
+  description: What is dangerous although the ports may belong to whom they should. docs/guide.md
+    has the list.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    id: {description: "Its name, as V(hidden_client).", type: str}
+    level: {description: "V(error) or V(warning).", type: str}
+    place: {description: "File, line and service, or the port.", type: str}
+    text: {description: "What is dangerous, and why.", type: str}
+    cure: {description: What ends it., type: str}
 obstacles:
   description: What makes a move to the declared topology impossible now, with the cure.
   returned: always
@@ -135,15 +147,17 @@ obstacles:
   elements: str
 """
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.snapshots.store import Store
-from ansible.module_utils.topology import journal, record
+from ansible.module_utils.topology import effective, journal, record
 from ansible.module_utils.topology.arguments import CONFIG_DIR, PORTS, TOPOLOGY, ports_of
 from ansible.module_utils.topology.preflight import obstacles
 from ansible.module_utils.topology.report import facts
+from ansible.module_utils.topology.risks import PARAMETERS, risks
 from ansible.module_utils.topology.survey import SurveyError, take
 
 
@@ -155,6 +169,7 @@ def main() -> None:
     params: dict[str, Any] = module.params
     try:
         survey = take(Path(params["config_dir"]), ports_of(params))
+        settings = effective.read(survey, PARAMETERS)
     except SurveyError as error:
         module.fail_json(msg=str(error))
     topology = params["topology"] or record.declared()
@@ -170,6 +185,7 @@ def main() -> None:
         declared=topology,
         **found,
         listen_addresses=survey.listen_addresses(),
+        risks=[asdict(one) for one in risks(survey, topology, settings)],
         snapshots=_snapshots(),
         obstacles=obstacles(survey, topology),
     )

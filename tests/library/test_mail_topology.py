@@ -83,6 +83,17 @@ def test_a_gateway_that_is_not_as_declared_says_how(direct: Gateway) -> None:
     assert f"{direct.master_cf} has no entry for port {ports.smtp}" in said["differences"]
 
 
+def test_what_is_dangerous_is_said_with_its_cure(direct: Gateway) -> None:
+    with (direct.config_dir / "main.cf").open("a") as file:
+        file.write("smtpd_forbid_bare_newline = no\n")
+    said = call("mail_topology_info", direct, topology="direct")
+    assert said["differences"] == []
+    (smuggling,) = (risk for risk in said["risks"] if risk["id"] == "smuggling")
+    assert smuggling["level"] == "warning"
+    assert smuggling["place"].startswith(f"{direct.master_cf}:1: ")
+    assert smuggling["cure"] == "postconf smtpd_forbid_bare_newline=normalize"
+
+
 def test_a_gateway_without_a_declaration_asks_for_one(direct: Gateway) -> None:
     said = call("mail_topology_info", direct)
     assert said["failed"]
