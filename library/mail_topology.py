@@ -69,6 +69,12 @@ options:
     description: How much of the disk they may take.
     type: int
     default: 100
+  pending:
+    description: Files that the play would have written before this module was called, and in check
+      mode has not. A filter that runs would be told of them. Means nothing outside check mode.
+    type: list
+    elements: str
+    default: []
   smtp_options:
     description: Options of Postfix's service behind the filter beside those that it needs there, or
       other values of them.
@@ -204,6 +210,26 @@ differences:
   returned: success
   type: list
   elements: str
+actions:
+  description: What Postfix and each front of the sender filter would do, V(nothing), V(reload),
+    V(restart), V(start) or V(stop).
+  returned: in check mode
+  type: dict
+  sample: {postfix: reload, sender-filter.service: start, sender-filter-inline.service: nothing}
+forecast:
+  description: Who has each port of the path, and who would have it.
+  returned: in check mode
+  type: list
+  elements: dict
+  contains:
+    port: {description: The port., type: int}
+    now: {description: Who has it., type: str}
+    then: {description: Who would have it., type: str}
+forecast_table:
+  description: The same as lines of text.
+  returned: in check mode
+  type: list
+  elements: str
 """
 
 import signal
@@ -215,6 +241,8 @@ from ansible.module_utils.postfix.desired import to_text
 from ansible.module_utils.postfix.errors import PostfixError
 from ansible.module_utils.topology.arguments import CONFIG_DIR, PORTS, TOPOLOGY, ports_of
 from ansible.module_utils.topology.diagnosis import differences, seen_topology
+from ansible.module_utils.topology.forecast import foreseen, told
+from ansible.module_utils.topology.goal import of_topology
 from ansible.module_utils.topology.heal import heal, look
 from ansible.module_utils.topology.report import facts
 from ansible.module_utils.topology.request import Keep, Outcome, Request
@@ -232,6 +260,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "repair": {"type": "bool", "default": False},
     "snapshots": {"type": "int", "default": 10},
     "snapshot_megabytes": {"type": "int", "default": 100},
+    "pending": {"type": "list", "elements": "str", "default": []},
     "smtp_options": {"type": "dict", "default": {}},
     "listen_addresses": {"type": "list", "elements": "str", "default": []},
 }
@@ -256,6 +285,7 @@ def main() -> None:
         drain_action=params["drain_action"],
         watch_seconds=params["watch_seconds"],
         keep=Keep(params["snapshots"], params["snapshot_megabytes"]),
+        pending=tuple(params["pending"]),
         options={name: to_text(value) for name, value in params["smtp_options"].items()},
     )
     try:
@@ -265,7 +295,8 @@ def main() -> None:
             outcome = switch(request, check=module.check_mode)
     except (SwitchError, SurveyError, ServiceError, PostfixError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(**_result(outcome, request), **_diff(outcome, request))
+    forecast = _forecast(outcome, request) if module.check_mode else {}
+    module.exit_json(**_result(outcome, request), **_diff(outcome, request), **forecast)
 
 
 def _result(outcome: Outcome, request: Request) -> dict[str, Any]:
@@ -282,6 +313,12 @@ def _result(outcome: Outcome, request: Request) -> dict[str, Any]:
         **({} if outcome.refused is None else {"connections_refused": outcome.refused}),
         **facts(outcome.after, request.topology),
     }
+
+
+def _forecast(outcome: Outcome, request: Request) -> dict[str, Any]:
+    end = of_topology(request.topology, request.ports, outcome.master_cf)
+    forecast: dict[str, Any] = told(foreseen(outcome.before, request.pending), end)
+    return forecast
 
 
 def _diff(outcome: Outcome, request: Request) -> dict[str, Any]:

@@ -59,16 +59,36 @@ table:
   returned: success
   type: list
   elements: str
+actions:
+  description: What Postfix and each front of the sender filter would do, as M(mail_topology) says
+    it.
+  returned: in check mode
+  type: dict
+forecast:
+  description: Who has each port of the path, and who would have it, as M(mail_topology) says it.
+  returned: in check mode
+  type: list
+  elements: dict
+forecast_table:
+  description: The same as lines of text.
+  returned: in check mode
+  type: list
+  elements: str
 """
 
 import signal
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.postfix.errors import PostfixError
+from ansible.module_utils.snapshots.store import Store
 from ansible.module_utils.topology.arguments import CONFIG_DIR
 from ansible.module_utils.topology.diagnosis import seen_topology
+from ansible.module_utils.topology.forecast import told
 from ansible.module_utils.topology.report import facts
+from ansible.module_utils.topology.request import Outcome
+from ansible.module_utils.topology.restore import goal_of
 from ansible.module_utils.topology.survey import SurveyError
 from ansible.module_utils.topology.switch import LAST, SwitchError, rollback
 
@@ -93,7 +113,21 @@ def main() -> None:
         steps=outcome.steps,
         seen=seen,
         table=facts(outcome.after, seen)["table"],
+        **(_forecast(name, outcome, config_dir) if module.check_mode else {}),
     )
+
+
+def _forecast(name: str, outcome: Outcome, config_dir: Path) -> dict[str, Any]:
+    store, file = Store(), str(config_dir / "master.cf")
+    return {
+        **told(outcome.before, goal_of(store.load(name), store)),
+        "diff": {
+            "before_header": file,
+            "after_header": file,
+            "before": outcome.before.postfix.master_cf.decode("utf-8", "replace"),
+            "after": outcome.master_cf.decode("utf-8", "replace"),
+        },
+    }
 
 
 if __name__ == "__main__":

@@ -31,7 +31,8 @@ class Request:
     on; then `drain_action` is one of `wait`, `cut`, `rollback`, and on a way back `leave`: what the
     change of hands itself does not end goes on. A filter that was started must
     live for `watch_seconds` before Postfix gives the port up. Without `keep` no snapshot is
-    forgotten.
+    forgotten. `pending` are files that the play would have written before the switch, and in check
+    mode has not.
     """
 
     topology: str
@@ -45,6 +46,7 @@ class Request:
     drain_action: str = "cut"
     watch_seconds: float = 5.0
     keep: Keep | None = Keep()
+    pending: tuple[str, ...] = ()
 
     @property
     def moved_to(self) -> str:

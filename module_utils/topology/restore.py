@@ -73,7 +73,7 @@ def restore(snapshot: Snapshot, request: Request, store: Store) -> Outcome:
 
 
 def _restore(snapshot: Snapshot, request: Request, store: Store) -> Outcome:
-    goal = _goal(snapshot, store)
+    goal = goal_of(snapshot, store)
     main_cf, files = _files(snapshot)
     # With a broken main.cf nothing of Postfix can be reloaded or started.
     to_read = replaced = _put_back(main_cf, store)
@@ -101,7 +101,12 @@ def _restore(snapshot: Snapshot, request: Request, store: Store) -> Outcome:
     return hands.outcome
 
 
-def _goal(snapshot: Snapshot, store: Store) -> Goal:
+def goal_of(snapshot: Snapshot, store: Store) -> Goal:
+    """Where the way back to a snapshot ends.
+
+    Raises:
+        SnapshotError: the snapshot is not complete.
+    """
     path = _real(snapshot, "master.cf")
     file = snapshot.file(path)
     if file is None:

@@ -19,10 +19,11 @@ from ..snapshots.snapshot import Snapshot, SnapshotError
 from ..snapshots.store import Store
 from . import fronts, goal, guard, journal, model, photograph, probe, record, ways
 from .diagnosis import differences
+from .forecast import foreseen
 from .hands import Hands, Step
 from .preflight import obstacles
 from .request import Outcome, Request
-from .restore import RestoreError, recover, request_for, restore
+from .restore import RestoreError, goal_of, recover, request_for, restore
 from .services import ServiceError
 from .sockets import reachable
 from .survey import Survey, take
@@ -89,6 +90,7 @@ def switch(request: Request, *, check: bool = False) -> Outcome:
     """
     with alone(request.config_dir, check=check) as store:
         before = take(request.config_dir, request.ports)
+        before = foreseen(before, request.pending) if check else before
         wanted = _try_first(request, before, check=check)
         end = goal.of_topology(request.topology, request.ports, wanted)
         hands = Hands(request, before, end)
@@ -134,7 +136,7 @@ def rollback(config_dir: Path, name: str = LAST, *, check: bool = False) -> tupl
         request = replace(request_for(target, drain_seconds=60.0), config_dir=config_dir)
         before = take(config_dir, request.ports)
         if check or photograph.is_of(target, before):
-            outcome = Outcome(before, before, before.postfix.master_cf)
+            outcome = Outcome(before, before, goal_of(target, store).master_cf)
             outcome.steps = [] if not check or photograph.is_of(target, before) else ["go back"]
             return target.name, outcome
         here = _keep(store, request, before, target.paths)

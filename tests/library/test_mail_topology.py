@@ -133,6 +133,35 @@ def test_check_mode_foresees_the_steps_and_the_file(edge: Gateway) -> None:
     assert edge.calls() == {"show", "check"}
 
 
+def test_check_mode_foresees_who_would_have_which_port(edge: Gateway) -> None:
+    said = call("mail_topology", edge, topology="direct", **PLAIN)
+    ports = edge.ports
+    found = {each["port"]: (each["now"], each["then"]) for each in said["forecast"]}
+    assert found[ports.listen] == (model.FILTER, model.POSTFIX)
+    assert found[ports.smtp] == (model.POSTFIX, model.NOBODY)
+    assert found[ports.reinjection] == (model.POSTFIX, model.POSTFIX)
+    assert len(said["forecast_table"]) == 7
+    assert said["actions"] == {
+        "postfix": "reload",
+        "sender-filter.service": "stop",
+        "sender-filter-inline.service": "nothing",
+    }
+
+
+def test_check_mode_foresees_what_new_files_would_do_to_a_filter_that_runs(edge: Gateway) -> None:
+    call("mail_topology", edge, check_mode=False, topology="edge", watch_seconds=0)
+    for pending, needs in ([], "nothing"), ([str(edge.setting)], "reload"):
+        said = call("mail_topology", edge, topology="edge", pending=pending)
+        assert (said["actions"]["postfix"], said["actions"]["sender-filter.service"]) == (
+            "nothing",
+            needs,
+        )
+        assert ("let the running filter reload" in said["steps"]) == bool(pending)
+        assert said["changed"] == bool(pending)
+    real = call("mail_topology", edge, check_mode=False, topology="edge", pending=pending)
+    assert (real["changed"], "forecast" in real) == (False, False)
+
+
 def test_the_options_of_the_moved_service_may_be_numbers(edge: Gateway) -> None:
     options = {"smtpd_timeout": 30}
     said = call("mail_topology", edge, topology="edge", smtp_options=options, **PLAIN)
@@ -173,8 +202,17 @@ def test_a_play_begins_moves_and_takes_it_back(shared_direct: Gateway) -> None:
     assert journal.read() is None
     again = call("mail_topology", gateway, check_mode=False, **wanted)
     assert not again["changed"], again
+    files = gateway.files()
+    said = call("mail_topology_rollback", gateway)
+    found = {each["port"]: (each["now"], each["then"]) for each in said["forecast"]}
+    assert found[gateway.ports.listen] == (model.FILTER, model.POSTFIX)
+    assert found[gateway.ports.smtp] == (model.POSTFIX, model.NOBODY)
+    assert said["actions"]["sender-filter.service"] == "stop"
+    assert said["diff"]["after"] == stock.decode() != said["diff"]["before"]
+    assert (said["changed"], gateway.files()) == (True, files)
     said = call("mail_topology_rollback", gateway, check_mode=False)
     assert said["changed"], said
+    assert "forecast" not in said
     assert said["seen"] == "direct"
     assert len(said["table"]) == 5
     assert gateway.master_cf.read_bytes() == stock

@@ -61,6 +61,10 @@ def test_check_mode_writes_nothing_and_shows_the_difference(gateway: LabHost) ->
     output = run(ENABLE, gateway, "--check", "--diff")
     assert "+127.0.0.1:2500 inet" in output
     assert "-smtp      inet" in output
+    assert "direct → edge" in output
+    assert "postfix: reload, sender-filter.service: start" in output
+    for row in (r"25 +postfix +sender filter", r"2500 +nobody +postfix", r"10020 +nobody +nobody"):
+        assert re.search(row, output), row
     assert gateway.read("/etc/postfix/master.cf") == before
     assert gateway.listeners(2500) == []
 

@@ -11,6 +11,7 @@ from moves import DIRECT, EDGE, INLINE, MASTER_CF, PLAYBOOKS, Fleet
 from smtp import Session
 
 BLOCKED = 7
+LIST = "/etc/sender-filter/blocked.list"
 FRONTS = {EDGE: "sender-filter", INLINE: "sender-filter-inline"}
 
 
@@ -47,6 +48,13 @@ def test_settings_come_to_a_filter_that_runs_and_no_session_notices(
     before = inline_fleet.each(lambda one: one.host.run(process))
     sessions = [Session(client, one.host.address) for one in inline_fleet.gateways]
     blocked = json.dumps({"sender_filter_blocked": [client.source(BLOCKED)]})
+    lists = inline_fleet.each(lambda one: one.host.read(LIST))
+    would = ("--check", "--diff", "--extra-vars", blocked)
+    said = inline_fleet.play("update_sender_filter.yml", *would).must_pass()
+    assert f"+{client.source(BLOCKED)}" in said
+    assert f"postfix: nothing, {FRONTS[EDGE]}.service: " in said
+    assert f"{FRONTS[topology]}.service: reload" in said
+    assert inline_fleet.each(lambda one: one.host.read(LIST)) == lists
     inline_fleet.play("update_sender_filter.yml", "--extra-vars", blocked).must_pass()
     for session in sessions:
         session.hello()
