@@ -85,19 +85,9 @@ def revive_postfix(survey: Survey) -> None:
 
 
 def restart_postfix(postfix: PostfixState) -> None:
-    """Stop this instance of Postfix, if it runs, and start it; the others go on.
-
-    Debian 12 has a unit for each instance; Debian 13 has one for all, and postfix(1) for each.
-    """
-    unit = f"postfix@{postfix.instance}.service"
-    if not postfix.instance:
-        systemctl("restart", "postfix.service")
-    elif "=loaded" in run(["systemctl", "show", "--property=LoadState", unit]).stdout:
-        systemctl("restart", unit)
-    else:
-        itself = ["postfix", "-c", str(postfix.config_dir)]
-        run([*itself, "stop"])
-        run_checked(*itself, "start")
+    """Stop this instance of Postfix, if it runs, and start it; the others go on."""
+    name = f"postfix@{postfix.instance}" if postfix.instance else "postfix"
+    systemctl("restart", f"{name}.service")
 
 
 def listen_for_filter(front: Front) -> None:
