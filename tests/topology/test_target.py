@@ -1,16 +1,14 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from strategies import OPTION_NAMES, master_files
 
-from module_utils.postfix.errors import AmbiguousService, InvalidConfig, NoSuchService
+from module_utils.postfix.errors import AmbiguousService, NoSuchService
 from module_utils.postfix.master_cf import MasterDocument
 from module_utils.topology import model
-from module_utils.topology.between import AFTER, Between
+from module_utils.topology.between import Between, front_of
 from module_utils.topology.target import PROXY_OPTIONS, master_cf
 
 MOVED_TO = "127.0.0.1:2500"
@@ -31,6 +29,30 @@ def gateways(draw: st.DrawFn) -> tuple[bytes, str]:
     (home,) = document.find("smtp", "inet")
     document.set_fields(home, {"command": command})
     return document.render(), command
+
+
+def to(
+    topology: str,
+    data: bytes,
+    overrides: dict[str, str] | None = None,
+    overrides_of_main_cf: str = "",
+) -> bytes:
+    """The file in a topology, as a move makes it that knows of inline."""
+    given = overrides or {}
+    place = Between("127.0.0.1:10020", "127.0.0.1:10021", overrides_of_main_cf, given)
+    return master_cf(data, topology, MOVED_TO, given, between=place)
+
+
+@st.composite
+def gateways_for_a_filter(draw: st.DrawFn) -> bytes:
+    """A master.cf in topology direct into which the filter can be put, and out again."""
+    document = MasterDocument.parse(draw(master_files(home=True)))
+    (home,) = document.find("smtp", "inet")
+    if document.find("smtpd", "pass"):
+        document.set_fields(home, {"command": draw(st.sampled_from(["smtpd", "postscreen"]))})
+    (front,) = document.find(*front_of(document, "smtp"))
+    assume(not front.arguments.rest)
+    return document.render()
 
 
 def to_edge(data: bytes, to: str = MOVED_TO, **overrides: str) -> bytes:
@@ -65,6 +87,61 @@ def test_the_moved_service_has_what_its_command_needs_and_overrides_win(
     assert dict(moved.options) == {**dict(home.options), **added}
     assert moved.command == command
     assert not document.find("smtp", "inet")
+
+
+MOVES = [(one, other) for one in model.TOPOLOGIES for other in model.TOPOLOGIES if one != other]
+
+
+@given(
+    gateways_for_a_filter(),
+    st.sampled_from(MOVES),
+    OVERRIDES,
+    st.sampled_from(["", "no_milters", "no_address_mappings, x"]),
+)
+def test_each_move_can_be_made_and_unmade_byte_for_byte(
+    data: bytes, move: tuple[str, str], overrides: dict[str, str], main_cf: str
+) -> None:
+    first, second = move
+    here = to(first, data, overrides, main_cf)
+    there = to(second, here, overrides, main_cf)
+    assert there != here
+    assert to(second, there, overrides, main_cf) == there
+    # Whatever way is gone, the end is the same.
+    assert there == to(second, data, overrides, main_cf)
+    assert to(first, there, overrides, main_cf) == here
+    assert to(model.DIRECT, there, overrides, main_cf) == data
+
+
+@given(gateways())
+def test_without_a_place_for_the_filter_the_other_topologies_are_as_ever(
+    gateway: tuple[bytes, str],
+) -> None:
+    data, _ = gateway
+    assert to(model.EDGE, data) == to_edge(data)
+    assert to(model.DIRECT, to_edge(data)) == to_direct(to_edge(data)) == data
+
+
+def test_the_stock_entry_with_the_filter_between() -> None:
+    assert to(model.INLINE, STOCK).startswith(
+        STOCK + b"  -o smtpd_proxy_filter=127.0.0.1:10020\n"
+        b"  -o receive_override_options=no_unknown_recipient_checks\n"
+        b"127.0.0.1:10021 inet  n       -       y       -       -       smtpd\n"
+        b"  -o syslog_name=postfix/after-filter\n"
+    )
+    assert to(model.INLINE, to_edge(STOCK)) == to(model.INLINE, STOCK)
+
+
+def test_options_behind_the_filter_do_not_come_along_in_front_of_it() -> None:
+    edge = to(model.EDGE, STOCK, {"syslog_name": "postfix/edge"})
+    there = master_cf(
+        edge,
+        model.INLINE,
+        MOVED_TO,
+        {},
+        previous={"syslog_name": "postfix/edge"},
+        between=Between("127.0.0.1:10020", "127.0.0.1:10021"),
+    )
+    assert there == to(model.INLINE, STOCK)
 
 
 def test_the_stock_entry_behind_the_filter() -> None:
@@ -149,80 +226,3 @@ def test_another_port_than_25_has_its_number_as_its_name() -> None:
     there = master_cf(home, model.EDGE, MOVED_TO, {}, service="2600")
     assert MasterDocument.parse(there).find(MOVED_TO, "inet")
     assert master_cf(there, model.DIRECT, MOVED_TO, {}, service="2600") == home
-
-
-# Between two services of Postfix
-
-BETWEEN = Between("127.0.0.1:10020", "127.0.0.1:10021", "no_address_mappings")
-
-
-def in_topology(data: bytes, topology: str, between: Between = BETWEEN) -> bytes:
-    return master_cf(data, topology, MOVED_TO, {}, between=between)
-
-
-@given(
-    master_files(home=True),
-    st.lists(st.sampled_from([model.EDGE, model.DIRECT, model.INLINE]), max_size=6),
-)
-def test_from_each_topology_to_each_other_one_and_home_gives_the_bytes(
-    data: bytes, way: list[str]
-) -> None:
-    (home,) = MasterDocument.parse(data).find("smtp", "inet")
-    assume(not home.arguments.rest)
-    assume(not {"smtpd_proxy_filter", "receive_override_options"} & dict(home.options).keys())
-    assume(not MasterDocument.parse(data).listening_on(10021))
-    there = data
-    for topology in way:
-        there = in_topology(there, topology)
-        assert in_topology(there, topology) == there
-    assert in_topology(there, model.DIRECT) == data
-
-
-def test_the_stock_entry_with_the_filter_between() -> None:
-    document = MasterDocument.parse(in_topology(STOCK, model.INLINE))
-    (front,) = document.find("smtp", "inet")
-    assert dict(front.options) == {
-        "smtpd_proxy_filter": "127.0.0.1:10020",
-        "receive_override_options": "no_address_mappings,no_unknown_recipient_checks",
-    }
-    (after,) = document.find("127.0.0.1:10021", "inet")
-    assert dict(after.options) == AFTER
-    assert (after.command, after.fields[2]) == ("smtpd", "n")
-
-
-def test_with_postscreen_in_front_the_service_behind_it_gets_the_filter() -> None:
-    data = b"smtp inet n - y - 1 postscreen\nsmtpd pass - - y - - smtpd\n  -o a=b\n"
-    there = in_topology(data, model.INLINE)
-    document = MasterDocument.parse(there)
-    assert document.find("smtp", "inet")[0].options == []
-    assert document.find("smtpd", "pass")[0].option("smtpd_proxy_filter") == "127.0.0.1:10020"
-    (after,) = document.find("127.0.0.1:10021", "inet")
-    assert (after.option("a"), after.fields[2]) == ("b", "n")
-    assert in_topology(there, model.DIRECT) == data
-
-
-def test_an_override_of_the_operators_own_stays_as_it_is() -> None:
-    data = STOCK + b"  -o receive_override_options=no_milters\n"
-    there = in_topology(data, model.INLINE)
-    (front,) = MasterDocument.parse(there).find("smtp", "inet")
-    assert front.option("receive_override_options") == "no_milters"
-    assert in_topology(there, model.DIRECT) == data
-
-
-def test_what_the_last_move_gave_goes_although_main_cf_has_changed_since() -> None:
-    there = in_topology(STOCK, model.INLINE)
-    given = {"receive_override_options": "no_address_mappings,no_unknown_recipient_checks"}
-    later = replace(BETWEEN, overrides="no_milters", previous=given)
-    assert in_topology(there, model.DIRECT, later) == STOCK
-
-
-def test_what_the_operator_adds_meanwhile_is_kept() -> None:
-    there = in_topology(STOCK, model.INLINE)
-    edited = there.replace(b"smtpd\n  -o smtpd_proxy", b"smtpd\n  -o mine=1\n  -o smtpd_proxy", 1)
-    assert edited != there
-    assert in_topology(edited, model.DIRECT) == STOCK + b"  -o mine=1\n"
-
-
-def test_bytes_that_could_not_be_given_back_are_not_changed() -> None:
-    with pytest.raises(InvalidConfig, match="would not get its bytes back"):
-        in_topology(STOCK[:-1] + b" -o a=b  {x y}\n", model.INLINE)
