@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 from pathlib import Path
 
+from module_utils.topology import model
 from module_utils.topology.model import Ports
 from module_utils.topology.sockets import Listener, Process
 from module_utils.topology.survey import FilterState, PostfixState, Survey
@@ -31,11 +31,20 @@ _REST = (
     b"pickup    unix  n       -       y       60      1       pickup\n"
     b"127.0.0.1:10026 inet n  -       n       -       -       smtpd\n"
 )
-DIRECT_CF = b"smtp      inet  n       -       y       -       -       smtpd\n" + _REST
+_STOCK = b"smtp      inet  n       -       y       -       -       smtpd\n"
+DIRECT_CF = _STOCK + _REST
 EDGE_CF = (
     b"#smtp      inet  n       -       y       -       -       smtpd\n"
     b"127.0.0.1:2500 inet  n       -       y       -       -       smtpd\n"
     b"  -o smtpd_upstream_proxy_protocol=haproxy\n" + _REST
+)
+AFTER_ENTRY = (
+    b"127.0.0.1:10021 inet n  -       y       -       -       smtpd\n"
+    b"  -o syslog_name=postfix/after-filter\n  -o smtpd_proxy_filter=\n"
+)
+INLINE_CF = (
+    _STOCK + b"  -o smtpd_proxy_filter=127.0.0.1:10020\n"
+    b"  -o receive_override_options=no_unknown_recipient_checks\n" + AFTER_ENTRY + _REST
 )
 
 PARAMETERS = {
@@ -49,13 +58,6 @@ PARAMETERS = {
     "queue_directory": "/var/spool/postfix",
     "multi_instance_name": "",
 }
-
-INLINE_CF = (
-    b"smtp      inet  n       -       y       -       -       smtpd\n"
-    b"  -o smtpd_proxy_filter=127.0.0.1:10020\n"
-    b"127.0.0.1:10021 inet  n       -       y       -       -       smtpd\n"
-    b"  -o syslog_name=postfix/after-filter\n" + _REST
-)
 
 _inodes = itertools.count(70_000)
 
@@ -89,10 +91,15 @@ def filter_on_listen() -> list[Listener]:
     return [*public(PORTS.listen, SYSTEMD, SENDER_FILTER), on_smtp, *after_the_filter()]
 
 
+def around_the_filter() -> list[Listener]:
+    """The sockets of topology inline on which filter and Postfix meet."""
+    awaits = listener(PORTS.proxy, SYSTEMD, INLINE_FILTER)
+    return [awaits, listener(PORTS.after_proxy, MASTER, SMTPD)]
+
+
 def filter_between() -> list[Listener]:
     """The sockets of topology inline."""
-    proxy = listener(PORTS.proxy, SYSTEMD, INLINE_FILTER)
-    return [*postfix_on_listen(), proxy, listener(PORTS.after_proxy, MASTER, SMTPD)]
+    return [*postfix_on_listen(), *around_the_filter()]
 
 
 def survey(
@@ -100,11 +107,15 @@ def survey(
     master_cf: bytes,
     units: FilterState,
     *,
+    inline_units: FilterState = STOPPED,
     master_pid: int | None = MASTER.pid,
     ports: Ports = PORTS,
     **parameters: str,
 ) -> Survey:
-    """A host; Postfix's parameters are those of PARAMETERS unless given."""
+    """A host; Postfix's parameters are those of PARAMETERS unless given.
+
+    `units` are those of the front towards the network, `inline_units` of the one towards Postfix.
+    """
     postfix = PostfixState(
         config_dir=Path("/etc/postfix"),
         parameters={**PARAMETERS, **parameters},
@@ -112,7 +123,7 @@ def survey(
         pid_file=Path("/var/spool/postfix/pid/master.pid"),
         master_pid=master_pid,
     )
-    return Survey(ports, tuple(listeners), postfix, units)
+    return Survey(ports, tuple(listeners), postfix, units, inline_units)
 
 
 def direct(
@@ -143,9 +154,20 @@ def inline(
     listeners: list[Listener] | None = None,
     master_cf: bytes = INLINE_CF,
     units: FilterState = RUNNING,
-    edge_units: FilterState = STOPPED,
+    master_pid: int | None = MASTER.pid,
     **parameters: str,
 ) -> Survey:
-    """A host in topology inline, but for what is given; `units` are those of the inline front."""
+    """A host in topology inline, but for what is given."""
     sockets = filter_between() if listeners is None else listeners
-    return replace(survey(sockets, master_cf, edge_units, **parameters), inline=units)
+    return survey(
+        sockets, master_cf, STOPPED, inline_units=units, master_pid=master_pid, **parameters
+    )
+
+
+HOSTS = {model.EDGE: edge, model.DIRECT: direct, model.INLINE: inline}
+LISTENERS = {
+    model.EDGE: filter_on_listen,
+    model.DIRECT: postfix_on_listen,
+    model.INLINE: filter_between,
+}
+MASTER_CF = {model.EDGE: EDGE_CF, model.DIRECT: DIRECT_CF, model.INLINE: INLINE_CF}

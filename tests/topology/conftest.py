@@ -60,3 +60,9 @@ def shared_direct(config_dir: Path, commands: Path) -> Iterator[Gateway]:
 def inline(config_dir: Path, commands: Path) -> Iterator[Gateway]:
     with real.running(config_dir, commands, model.INLINE) as gateway:
         yield gateway
+
+
+@pytest.fixture
+def shared_inline(config_dir: Path, commands: Path) -> Iterator[Gateway]:
+    with real.running(config_dir, commands, model.INLINE, shared=True) as gateway:
+        yield gateway

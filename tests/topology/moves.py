@@ -11,7 +11,7 @@ import pytest
 from topology.gateway import Gateway
 
 from module_utils.snapshots.store import Store
-from module_utils.topology import journal, switch
+from module_utils.topology import journal, model, switch
 from module_utils.topology.hands import Hands, Step
 from module_utils.topology.survey import Survey
 
@@ -49,6 +49,77 @@ TO_DIRECT = {
         "move Postfix in master.cf and reload it",
         "record the declared topology",
     ],
+}
+
+IN_PLACE = {
+    model.INLINE: [
+        "start the sender filter for Postfix",
+        "add Postfix's new service",
+        "see the filter live",
+        "try the way through the filter",
+        "let Postfix hand its mail to the filter",
+        "wait for sessions that began without the filter",
+        "record the declared topology",
+    ],
+    model.DIRECT: [
+        "let Postfix pass the filter by",
+        "wait for the mail in the filter",
+        "stop the sender filter for Postfix",
+        "take away what Postfix has no more",
+        "record the declared topology",
+    ],
+}
+STEPS = {
+    (model.DIRECT, model.EDGE): TO_EDGE,
+    (model.EDGE, model.DIRECT): TO_DIRECT,
+    # The port stays with Postfix, whatever way is wanted.
+    (model.DIRECT, model.INLINE): dict.fromkeys(("overlap", "plain"), IN_PLACE[model.INLINE]),
+    (model.INLINE, model.DIRECT): dict.fromkeys(("overlap", "plain"), IN_PLACE[model.DIRECT]),
+    (model.EDGE, model.INLINE): {
+        "overlap": [
+            "start the sender filter for Postfix",
+            "let Postfix listen beside the filter",
+            "see the filter live",
+            "try the way through the filter",
+            "steer new connections to Postfix",
+            "wait for the filter's sessions to end",
+            "stop the sender filter",
+            "take away what Postfix has no more",
+            "record the declared topology",
+        ],
+        "plain": [
+            "start the sender filter for Postfix",
+            "stop the sender filter",
+            "add Postfix's new service",
+            "see the filter live",
+            "try the way through the filter",
+            "wait for the filter's sessions to end",
+            "move Postfix in master.cf and reload it",
+            "record the declared topology",
+        ],
+    },
+    (model.INLINE, model.EDGE): {
+        "overlap": [
+            "add Postfix's new service",
+            "let the filter listen beside Postfix",
+            "steer new connections to the filter",
+            "wait for Postfix's sessions to end",
+            "see the filter live",
+            "wait for the mail in the filter",
+            "stop the sender filter for Postfix",
+            "take away what Postfix has no more",
+            "record the declared topology",
+        ],
+        "plain": [
+            "add Postfix's new service",
+            "move Postfix in master.cf and reload it",
+            "start the sender filter",
+            "see the filter live",
+            "wait for the mail in the filter",
+            "stop the sender filter for Postfix",
+            "record the declared topology",
+        ],
+    },
 }
 
 
@@ -108,8 +179,9 @@ class Before:
         ports = self.gateway.ports
         files = [self.gateway.master_cf, self.gateway.config_dir / "main.cf", self.gateway.setting]
         return {
-            "owners": [survey.owners(port) for port in (ports.listen, ports.smtp)],
+            "owners": [survey.owners(port) for port in ports.moving()],
             "filter": survey.filter,
+            "inline": survey.inline,
             "files": [(file.read_bytes(), file.stat().st_mode) for file in files],
             "record": (self.gateway.folder / "declared.json").exists(),
             "greeting": self.gateway.greeting(),

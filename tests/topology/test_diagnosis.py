@@ -4,13 +4,19 @@ from dataclasses import replace
 
 import pytest
 from builders import (
+    AFTER_ENTRY,
     AMAVIS,
     ANY_IPV4,
     ANY_IPV6,
     DIRECT_CF,
     EDGE_CF,
+    HOSTS,
+    INLINE_CF,
+    INLINE_FILTER,
+    LISTENERS,
     LOOPBACK,
     MASTER,
+    MASTER_CF,
     NGINX,
     PORTS,
     RUNNING,
@@ -20,6 +26,7 @@ from builders import (
     STRAY,
     SYSTEMD,
     after_the_filter,
+    around_the_filter,
     direct,
     edge,
     filter_between,
@@ -47,18 +54,28 @@ from module_utils.topology.survey import FilterState, Survey
 
 pytestmark = pytest.mark.usefixtures("host_with_ipv6")
 
-BETWEEN = "sender-filter.socket is enabled: after a restart of the host it takes port 25"
+ENABLED = "sender-filter.socket is enabled: after a restart of the host it takes port 25"
+INLINE_ENABLED = (
+    "sender-filter-inline.socket is enabled: after a restart of the host it takes port 10020"
+)
+INLINE_DISABLED = (
+    "sender-filter-inline.socket is not enabled: after a restart of the host nobody has port 10020"
+)
+AROUND = (
+    "/etc/postfix/master.cf: the service on port 25 has no `-o smtpd_proxy_filter=127.0.0.1:10020`"
+    ": mail walks around the filter"
+)
+PASSES = "/etc/postfix/master.cf: the service on port 25 has smtpd_proxy_filter of topology inline"
+LEFT_OVER = "/etc/postfix/master.cf:4: 127.0.0.1:10021 inet belongs to topology inline"
 
 
 def without(listeners: list[Listener], port: int, family: str = "") -> list[Listener]:
     return [one for one in listeners if one.port != port or family not in ("", one.family)]
 
 
-@pytest.mark.parametrize(
-    ("host", "topology"),
-    [(edge(), model.EDGE), (direct(), model.DIRECT), (inline(), model.INLINE)],
-)
-def test_a_host_as_it_should_be_differs_in_nothing(host: Survey, topology: str) -> None:
+@pytest.mark.parametrize("topology", model.TOPOLOGIES)
+def test_a_host_as_it_should_be_differs_in_nothing(topology: str) -> None:
+    host = HOSTS[topology]()
     assert seen_topology(host) == topology
     assert conflicts(host) == []
     assert differences(host, topology) == []
@@ -68,7 +85,7 @@ def test_each_topology_differs_from_the_other_in_ports_unit_and_configuration() 
     assert differences(edge(), model.DIRECT) == [
         "port 25 belongs to sender filter; it should be Postfix",
         "port 2500 should be free, but belongs to postfix",
-        BETWEEN,
+        ENABLED,
         "/etc/postfix/master.cf:2: 127.0.0.1:2500 inet belongs to topology edge",
         "/etc/postfix/master.cf has no entry for port 25",
     ]
@@ -103,45 +120,6 @@ def test_the_hops_behind_do_not_decide_what_topology_it_is() -> None:
     assert seen_topology(direct(without(postfix_on_listen(), 10026))) == model.DIRECT
 
 
-def test_mail_that_walks_around_the_filter_is_named() -> None:
-    host = inline(master_cf=DIRECT_CF)
-    assert seen_topology(host) == model.UNKNOWN
-    (said,) = differences(host, model.INLINE)
-    assert said == (
-        "/etc/postfix/master.cf: the service on port 25 has no "
-        "`-o smtpd_proxy_filter=127.0.0.1:10020`: mail walks around the filter"
-    )
-
-
-def test_postscreen_hands_its_clients_to_the_service_that_has_the_filter() -> None:
-    front = b"smtp inet n - y - 1 postscreen\nsmtpd pass - - y - - smtpd\n"
-    passing = front + b"  -o smtpd_proxy_filter=127.0.0.1:10020\n"
-    assert seen_topology(inline(master_cf=passing)) == model.INLINE
-    assert seen_topology(inline(master_cf=front)) == model.UNKNOWN
-
-
-def test_what_is_left_of_inline_is_named_in_another_topology() -> None:
-    found = differences(inline(), model.DIRECT)
-    assert found == [
-        "sender-filter-inline.socket is enabled: after a restart of the host it takes port 10020",
-        "/etc/postfix/master.cf:3: 127.0.0.1:10021 inet belongs to topology inline",
-        "/etc/postfix/master.cf: the service on port 25 has smtpd_proxy_filter of topology inline",
-    ]
-
-
-def test_a_service_of_the_operators_own_on_that_port_is_no_difference() -> None:
-    own = DIRECT_CF + b"127.0.0.1:10021 inet n - n - - smtpd\n"
-    listeners = [*postfix_on_listen(), listener(10021, MASTER)]
-    assert seen_topology(direct(listeners, own)) == model.DIRECT
-    assert differences(direct(listeners, own), model.DIRECT) == []
-
-
-def test_a_foreign_program_in_the_place_of_the_filter_is_named() -> None:
-    listeners = [*without(filter_between(), 10020), listener(10020, NGINX)]
-    (said,) = differences(inline(listeners), model.INLINE)
-    assert said.startswith("port 10020 belongs to nginx (pid 99, nginx.service); it should be ")
-
-
 def test_a_filter_between_two_lives_still_has_its_port() -> None:
     listeners = without(filter_on_listen(), 25) + public(25, SYSTEMD)
     assert differences(edge(listeners), model.EDGE) == []
@@ -156,13 +134,12 @@ def test_postfix_behind_the_filter_belongs_on_loopback() -> None:
 
 
 @pytest.mark.parametrize("port", [10025, 10026])
-@pytest.mark.parametrize("topology", [model.EDGE, model.DIRECT])
+@pytest.mark.parametrize("topology", model.TOPOLOGIES)
 def test_the_hops_behind_belong_on_loopback(topology: str, port: int) -> None:
-    healthy = filter_on_listen() if topology == model.EDGE else postfix_on_listen()
+    healthy = LISTENERS[topology]()
     (inner,) = (one for one in healthy if one.port == port)
     exposed = [*without(healthy, port), replace(inner, address="192.0.2.1")]
-    host = edge(exposed) if topology == model.EDGE else direct(exposed)
-    assert differences(host, topology) == [
+    assert differences(HOSTS[topology](exposed), topology) == [
         f"port {port} can be reached from outside (192.0.2.1); it belongs on loopback"
     ]
 
@@ -178,6 +155,13 @@ def test_conflicts_are_found_on_every_port_of_the_path() -> None:
     extra = [listener(port, STRAY) for port in sorted(PORTS.all() - {10025})]
     found = conflicts(edge([*filter_on_listen(), *extra]))
     assert [line.split(" has")[0] for line in found] == ["port 25", "port 2500", "port 10026"]
+    found = conflicts(inline([*filter_between(), *extra]))
+    assert [line.split(" has")[0] for line in found] == [
+        "port 25",
+        "port 10020",
+        "port 10021",
+        "port 10026",
+    ]
 
 
 def test_two_processes_on_one_socket_are_no_conflict() -> None:
@@ -185,11 +169,9 @@ def test_two_processes_on_one_socket_are_no_conflict() -> None:
 
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
-@pytest.mark.parametrize("topology", [model.EDGE, model.DIRECT])
+@pytest.mark.parametrize("topology", model.TOPOLOGIES)
 def test_a_missing_family_is_named(topology: str, family: str) -> None:
-    healthy = filter_on_listen() if topology == model.EDGE else postfix_on_listen()
-    listeners = without(healthy, 25, family)
-    host = edge(listeners) if topology == model.EDGE else direct(listeners)
+    host = HOSTS[topology](without(LISTENERS[topology](), 25, family))
     assert differences(host, topology) == [f"nobody listens on port 25 in {family}"]
 
 
@@ -226,7 +208,7 @@ def test_a_foreign_owner_is_named_with_its_process() -> None:
 
 def test_a_unit_that_would_start_at_the_next_boot_is_named() -> None:
     enabled = FilterState(installed=True, socket_active=False, service_active=False, enabled=True)
-    assert differences(direct(units=enabled), model.DIRECT) == [BETWEEN]
+    assert differences(direct(units=enabled), model.DIRECT) == [ENABLED]
 
 
 def test_a_unit_that_would_not_start_at_the_next_boot_is_named() -> None:
@@ -279,6 +261,7 @@ SOCKETS = [
         for who in ((MASTER, SMTPD), (SYSTEMD, SENDER_FILTER), (SYSTEMD,), (NGINX,))
         for address in (LOOPBACK, ANY_IPV4, ANY_IPV6)
     ),
+    *around_the_filter(),
     *after_the_filter(),
 ]
 
@@ -286,20 +269,143 @@ SOCKETS = [
 @given(
     st.lists(st.sampled_from(SOCKETS), max_size=6, unique=True),
     st.booleans(),
-    st.sampled_from([DIRECT_CF, EDGE_CF]),
-    st.sampled_from([RUNNING, STOPPED]),
+    st.sampled_from(sorted(MASTER_CF.values())),
+    st.tuples(st.sampled_from([RUNNING, STOPPED]), st.sampled_from([RUNNING, STOPPED])),
     st.sampled_from(model.TOPOLOGIES),
 )
 def test_what_differs_in_nothing_is_seen_as_that_topology(
-    sockets: list[Listener], hops: bool, master_cf: bytes, units: FilterState, topology: str
+    sockets: list[Listener],
+    hops: bool,
+    master_cf: bytes,
+    units: tuple[FilterState, FilterState],
+    topology: str,
 ) -> None:
-    listeners = list(dict.fromkeys(sockets + (SOCKETS[-2:] if hops else [])))
-    host = survey(listeners, master_cf, units, inet_protocols="ipv4")
+    listeners = list(dict.fromkeys(sockets + (SOCKETS[-4:] if hops else [])))
+    towards_network, towards_postfix = units
+    host = survey(
+        listeners, master_cf, towards_network, inline_units=towards_postfix, inet_protocols="ipv4"
+    )
     if not differences(host, topology):
         assert seen_topology(host) == topology
-        other = model.DIRECT if topology == model.EDGE else model.EDGE
-        assert differences(host, other)
+        assert all(differences(host, other) for other in model.TOPOLOGIES if other != topology)
         assert not conflicts(host)
+
+
+# Topology inline
+
+
+def test_inline_differs_from_the_others_in_ports_unit_and_configuration() -> None:
+    assert differences(inline(), model.DIRECT) == [INLINE_ENABLED, LEFT_OVER, PASSES]
+    assert differences(direct(), model.INLINE) == [
+        "nobody listens on port 10020; it should be sender filter, for Postfix",
+        "nobody listens on port 10021; it should be Postfix, after the filter",
+        INLINE_DISABLED,
+        AROUND,
+    ]
+    assert differences(inline(), model.EDGE) == [
+        "port 25 belongs to postfix; it should be sender filter",
+        "nobody listens on port 2500; it should be Postfix, behind the filter",
+        "sender-filter.socket is not enabled: after a restart of the host nobody has port 25",
+        INLINE_ENABLED,
+        "/etc/postfix/master.cf:1: smtp inet would take port 25 from the filter at the next reload",
+        LEFT_OVER,
+        PASSES,
+        "/etc/postfix/master.cf has no entry for port 2500",
+    ]
+    assert differences(edge(), model.INLINE)[-3:] == [
+        "/etc/postfix/master.cf:2: 127.0.0.1:2500 inet belongs to topology edge",
+        AROUND,
+        "/etc/postfix/master.cf has no entry for port 25",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "passes"),
+    [
+        (b"127.0.0.1:10020", True),
+        (b"inet:127.0.0.1:10020", True),
+        (b"[127.0.0.1]:10020", True),
+        (b"", False),
+        (b"127.0.0.1:10099", False),
+        (b"unix:private/proxy", False),
+    ],
+)
+def test_mail_that_walks_around_the_filter_is_named(value: bytes, passes: bool) -> None:
+    host = inline(master_cf=INLINE_CF.replace(b"127.0.0.1:10020", value))
+    assert differences(host, model.INLINE) == ([] if passes else [AROUND])
+    assert seen_topology(host) == (model.INLINE if passes else model.UNKNOWN)
+
+
+def test_a_filter_that_main_cf_names_counts_where_the_service_names_none() -> None:
+    named = {"smtpd_proxy_filter": "127.0.0.1:10020"}
+    line = b"  -o smtpd_proxy_filter=127.0.0.1:10020\n"
+    assert differences(inline(master_cf=INLINE_CF.replace(line, b""), **named), model.INLINE) == []
+    other = INLINE_CF.replace(line, b"  -o smtpd_proxy_filter=\n")
+    assert differences(inline(master_cf=other, **named), model.INLINE) == [AROUND]
+    assert differences(direct(**named), model.DIRECT) == [PASSES]
+
+
+def test_with_postscreen_in_front_the_service_behind_it_has_the_filter() -> None:
+    home = b"smtp inet n - y - 1 postscreen\n"
+    front = b"smtpd pass - - y - - smtpd\n  -o smtpd_proxy_filter=127.0.0.1:10020\n"
+    rest = INLINE_CF[INLINE_CF.index(AFTER_ENTRY) :]
+    assert differences(inline(master_cf=home + front + rest), model.INLINE) == []
+    bare = front.replace(b"127.0.0.1:10020", b"")
+    for without_filter in (home + bare + rest, home + rest):
+        assert differences(inline(master_cf=without_filter), model.INLINE) == [AROUND]
+
+
+@pytest.mark.parametrize(
+    ("port", "process", "said"),
+    [
+        (10020, NGINX, "nginx (pid 99, nginx.service); it should be sender filter, for Postfix"),
+        (10020, MASTER, "postfix; it should be sender filter, for Postfix"),
+        (10021, NGINX, "nginx (pid 99, nginx.service); it should be Postfix, after the filter"),
+        (10021, INLINE_FILTER, "sender filter; it should be Postfix, after the filter"),
+    ],
+)
+def test_a_foreign_owner_beside_the_filter_is_named(port: int, process: Process, said: str) -> None:
+    host = inline([*without(filter_between(), port), listener(port, process)])
+    assert differences(host, model.INLINE) == [f"port {port} belongs to {said}"]
+    assert seen_topology(host) == model.UNKNOWN
+
+
+@pytest.mark.parametrize("port", [10020, 10021])
+def test_the_ports_around_the_filter_belong_on_loopback(port: int) -> None:
+    (inner,) = (one for one in filter_between() if one.port == port)
+    host = inline([*without(filter_between(), port), replace(inner, address="192.0.2.1")])
+    assert differences(host, model.INLINE) == [
+        f"port {port} can be reached from outside (192.0.2.1); it belongs on loopback"
+    ]
+
+
+@pytest.mark.parametrize("topology", [model.DIRECT, model.EDGE])
+def test_a_left_over_service_after_the_filter_is_named(topology: str) -> None:
+    host = HOSTS[topology](master_cf=MASTER_CF[topology] + AFTER_ENTRY)
+    line = MASTER_CF[topology].count(b"\n") + 1
+    assert differences(host, topology) == [
+        f"/etc/postfix/master.cf:{line}: 127.0.0.1:10021 inet belongs to topology inline"
+    ]
+
+
+@pytest.mark.parametrize("topology", [model.DIRECT, model.EDGE])
+def test_a_service_of_the_operators_own_in_that_place_is_no_alarm(topology: str) -> None:
+    own = MASTER_CF[topology] + b"127.0.0.1:10021 inet n - y - - smtpd\n"
+    sockets = [*LISTENERS[topology](), listener(10021, MASTER, SMTPD)]
+    host = HOSTS[topology](sockets, own)
+    assert differences(host, topology) == []
+    assert seen_topology(host) == topology
+
+
+def test_a_filter_that_waits_for_nobody_is_no_topology() -> None:
+    waits = [*postfix_on_listen(), listener(10020, SYSTEMD, INLINE_FILTER)]
+    assert seen_topology(inline(waits, DIRECT_CF)) == model.UNKNOWN
+    assert seen_topology(direct(master_cf=INLINE_CF)) == model.UNKNOWN
+
+
+def test_of_a_host_in_no_topology_the_table_is_that_of_direct() -> None:
+    host = inline()
+    assert port_table(host, model.UNKNOWN) == port_table(host, model.DIRECT)
 
 
 def test_the_port_table_has_a_row_for_each_listener_in_the_order_of_the_path() -> None:
@@ -361,11 +467,10 @@ def assert_aligned(host: Survey, topology: str) -> None:
             assert line[start:].startswith(cell or ("-" if start != starts[-1] else "")), line
 
 
-@pytest.mark.parametrize("topology", [model.EDGE, model.DIRECT])
+@pytest.mark.parametrize("topology", model.TOPOLOGIES)
 def test_the_lines_of_the_table_are_aligned(topology: str) -> None:
-    assert_aligned(edge(), topology)
-    assert_aligned(direct(), topology)
-    assert_aligned(edge([]), topology)
+    for host in (*(make() for make in HOSTS.values()), edge([])):
+        assert_aligned(host, topology)
 
 
 @pytest.mark.parametrize(
@@ -381,7 +486,7 @@ def test_the_lines_of_the_table_are_aligned_whatever_stands_in_them(one: Listene
     assert_aligned(edge([one]), model.EDGE)
 
 
-@pytest.mark.parametrize("topology", [model.EDGE, model.DIRECT])
+@pytest.mark.parametrize("topology", model.TOPOLOGIES)
 def test_the_facts_that_modules_return_are_those_of_the_diagnosis(topology: str) -> None:
     host = edge([*filter_on_listen(), *public(25, MASTER)])
     said = facts(host, topology)
@@ -389,5 +494,6 @@ def test_the_facts_that_modules_return_are_those_of_the_diagnosis(topology: str)
     assert said["conflicts"] == conflicts(host)
     assert said["differences"] == differences(host, topology)
     assert said["table"] == lines(port_table(host, topology))
-    assert [row["port"] for row in said["ports"]] == [25, 25, 25, 25, 2500, 10025, 10026]
+    path = [10020, 10021] if topology == model.INLINE else [2500]
+    assert [row["port"] for row in said["ports"]] == [25, 25, 25, 25, *path, 10025, 10026]
     assert said["ports"][0]["unit"] in {"sender-filter.service", "postfix@-.service"}

@@ -21,6 +21,7 @@ from module_utils.topology.filter_status import (
     changed_after,
     needs,
 )
+from module_utils.topology.fronts import Front
 
 
 @pytest.fixture
@@ -123,10 +124,13 @@ def test_the_filter_is_asked_on_its_control_socket() -> None:
     assert asked[0].endswith(b"\n")
 
 
-def test_each_front_is_asked_on_a_socket_of_its_own() -> None:
-    with answering(fronts.INLINE.control, b'{"pid": 7}\n'):
-        assert ask(fronts.INLINE) == {"pid": 7}
-        assert ask(fronts.EDGE) is None
+def test_each_front_is_asked_on_its_own_socket() -> None:
+    with (
+        answering(fronts.EDGE.control, b'{"pid": 7}\n'),
+        answering(fronts.INLINE.control, b'{"pid": 8}\n'),
+    ):
+        assert ask() == {"pid": 7}
+        assert ask(fronts.INLINE) == {"pid": 8}
 
 
 @pytest.mark.parametrize("answer", [b"", b"\n", b"{", b"[1]\n", b"null\n", b"\xff\n"])
@@ -140,8 +144,9 @@ def test_nobody_and_a_socket_that_was_left_behind_do_not_answer() -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(fronts.EDGE.control))
     assert ask() is None
-    fronts.INLINE.control.touch()
-    assert ask(fronts.INLINE) is None
+    fronts.EDGE.control.unlink()
+    fronts.EDGE.control.touch()
+    assert ask() is None
 
 
 def test_who_says_nothing_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,13 +157,18 @@ def test_who_says_nothing_is_not_waited_for_without_end(monkeypatch: pytest.Monk
         assert 0.1 <= time.monotonic() - began < 5
 
 
-@pytest.mark.parametrize("number", [0, 1])
-def test_a_unit_file_that_was_put_in_place_later_is_newer(number: int) -> None:
-    assert fronts.EDGE.unit_files[number].name in ("sender-filter.service", "sender-filter.socket")
-    assert not changed_after(0)
-    file = fronts.EDGE.unit_files[number]
+@pytest.mark.parametrize("kind", ["service", "socket"])
+@pytest.mark.parametrize(
+    ("front", "other"), [(fronts.EDGE, fronts.INLINE), (fronts.INLINE, fronts.EDGE)]
+)
+def test_a_unit_file_that_was_put_in_place_later_is_newer(
+    kind: str, front: Front, other: Front
+) -> None:
+    assert not changed_after(0, front)
+    file = fronts.UNIT_FOLDER / f"{front.unit}.{kind}"
     file.touch()
     os.utime(file, (0, 0))  # when it was written does not matter
     changed = file.stat().st_ctime
-    assert changed_after(changed - 0.001)
-    assert not changed_after(changed)
+    assert changed_after(changed - 0.001, front)
+    assert not changed_after(changed, front)
+    assert not changed_after(0, other)

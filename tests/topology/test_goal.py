@@ -10,37 +10,44 @@ PORTS = Ports(listen=26, smtp=2600)
 
 
 @pytest.mark.parametrize(
-    ("postfix_on", "filter_on", "owner"),
+    ("postfix_on", "fronts", "owner"),
     [
-        ({26}, False, model.POSTFIX),
-        ({26, 2600}, False, model.POSTFIX),
-        ({2600}, True, model.FILTER),
-        (set(), True, model.FILTER),
-        ({26}, True, None),
-        ({26, 2600}, True, None),
-        ({2600}, False, None),
-        (set(), False, None),
-        ({25}, False, None),
+        ({26}, set(), model.POSTFIX),
+        ({26, 2600}, set(), model.POSTFIX),
+        ({26, 10021}, {model.INLINE}, model.POSTFIX),
+        ({2600}, {model.EDGE}, model.FILTER),
+        (set(), {model.EDGE}, model.FILTER),
+        ({2600, 10021}, {model.EDGE, model.INLINE}, model.FILTER),
+        ({26}, {model.EDGE}, None),
+        ({26, 2600}, {model.EDGE}, None),
+        ({2600}, set(), None),
+        ({10021}, {model.INLINE}, None),
+        (set(), set(), None),
+        ({25}, set(), None),
     ],
 )
 def test_the_port_has_one_owner_or_none(
-    postfix_on: set[int], filter_on: bool, owner: str | None
+    postfix_on: set[int], fronts: set[str], owner: str | None
 ) -> None:
-    fronts = frozenset({model.EDGE} if filter_on else set[str]())
-    assert Goal(b"", frozenset(postfix_on), fronts).owner(PORTS) == owner
+    assert Goal(b"", frozenset(postfix_on), frozenset(fronts)).owner(PORTS) == owner
 
 
-def test_a_topology_is_a_goal() -> None:
-    edge, inline = frozenset({model.EDGE}), frozenset({model.INLINE})
-    assert goal.of_topology(model.EDGE, PORTS, b"x") == Goal(b"x", frozenset({2600}), edge)
-    assert goal.of_topology(model.DIRECT, PORTS, b"x") == Goal(b"x", frozenset({26}), frozenset())
-    between = Goal(b"x", frozenset({26, PORTS.after_proxy}), inline)
-    assert goal.of_topology(model.INLINE, PORTS, b"x") == between
+@pytest.mark.parametrize(
+    ("topology", "postfix_on", "fronts"),
+    [
+        (model.EDGE, {2600}, {model.EDGE}),
+        (model.DIRECT, {26}, set()),
+        (model.INLINE, {26, 10021}, {model.INLINE}),
+    ],
+)
+def test_a_topology_is_a_goal(topology: str, postfix_on: set[int], fronts: set[str]) -> None:
+    end = goal.of_topology(topology, PORTS, b"x")
+    assert end == Goal(b"x", frozenset(postfix_on), frozenset(fronts))
 
 
-@pytest.mark.parametrize("topology", [model.EDGE, model.DIRECT])
-def test_a_service_of_the_operators_own_stays_where_inline_would_take_mail_back(
-    topology: str,
+@pytest.mark.parametrize(("topology", "port"), [(model.EDGE, 2600), (model.DIRECT, 26)])
+def test_a_service_of_the_operators_own_on_the_port_after_the_filter_stays(
+    topology: str, port: int
 ) -> None:
-    own = b"127.0.0.1:10021 inet n - n - - smtpd\n"
-    assert PORTS.after_proxy in goal.of_topology(topology, PORTS, own).postfix_on
+    own = b"127.0.0.1:10021 inet n - y - - smtpd\n"
+    assert goal.of_topology(topology, PORTS, own).postfix_on == {port, 10021}

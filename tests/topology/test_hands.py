@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -37,10 +38,10 @@ from builders import (
 from topology import gateway as real
 from topology.gateway import Gateway
 
-from module_utils.topology import filter_status, goal, model, record
+from module_utils.topology import filter_status, fronts, goal, model, record
 from module_utils.topology import hands as hands_module
 from module_utils.topology.goal import Goal
-from module_utils.topology.hands import Hands
+from module_utils.topology.hands import Hands, _with_services
 from module_utils.topology.request import Request
 from module_utils.topology.services import ServiceError
 from module_utils.topology.survey import Survey
@@ -48,10 +49,7 @@ from module_utils.topology.survey import Survey
 
 def hands_of(gateway: Gateway, topology: str, master_cf: str = "", **wanted: Any) -> Hands:
     if not master_cf:
-        ports = gateway.ports
-        front = f"{ports.listen} inet n - y - - smtpd\n"
-        back = f"127.0.0.1:{ports.reinjection} inet n - n - - smtpd\n"
-        master_cf = (real.moved(ports) if topology == model.EDGE else front) + back
+        master_cf = real.master_cf(gateway.ports, topology)
     end = goal.of_topology(topology, gateway.ports, master_cf.encode())
     return Hands(gateway.request(topology, **wanted), gateway.survey(), end)
 
@@ -60,6 +58,7 @@ def constructed(host: Survey, end: Goal, config_dir: Path = Path("/etc/postfix")
     return Hands(Request("edge", config_dir, host.ports, LOOPBACK, {}), host, end)
 
 
+NOWHERE = Goal(b"", frozenset(), frozenset({model.EDGE}))
 TO_EDGE = goal.of_topology(model.EDGE, PORTS, EDGE_CF)
 TO_DIRECT = goal.of_topology(model.DIRECT, PORTS, DIRECT_CF)
 FILTER_ALONE = [listener(25, SENDER_FILTER), *after_the_filter()]
@@ -88,12 +87,7 @@ FILTER_ALONE = [listener(25, SENDER_FILTER), *after_the_filter()]
         (direct_survey([*postfix_on_listen(), listener(2500, SMTPD)]), TO_DIRECT, False, []),
         (direct_survey([*postfix_on_listen(), listener(25, SMTPD)]), TO_DIRECT, False, []),
         (direct_survey(), Goal(b"", frozenset({25, 2500}), frozenset()), False, [2500]),
-        (
-            survey(after_the_filter(), b"", RUNNING),
-            Goal(b"", frozenset(), frozenset({model.EDGE})),
-            True,
-            [],
-        ),
+        (survey(after_the_filter(), b"", RUNNING), NOWHERE, True, []),
     ],
 )
 def test_postfix_is_in_place_where_the_goal_wants_it_and_nowhere_else(
@@ -118,7 +112,7 @@ def test_postfix_is_in_place_where_the_goal_wants_it_and_nowhere_else(
 def test_only_the_entries_that_are_missing_are_added_below(
     current: bytes, end: Goal, ports: list[int], result: bytes
 ) -> None:
-    assert hands_module._with_services(current, end.master_cf, ports) == result
+    assert _with_services(current, end.master_cf, ports) == result
 
 
 def test_postfix_listens_beside_the_filter_and_then_alone(shared_edge: Gateway) -> None:
@@ -217,7 +211,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_short")
-@pytest.mark.parametrize("topology", [model.EDGE, model.DIRECT])
+@pytest.mark.parametrize("topology", model.TOPOLOGIES)
 def test_without_sessions_nothing_is_waited_for(
     request: pytest.FixtureRequest, topology: str
 ) -> None:
@@ -227,7 +221,7 @@ def test_without_sessions_nothing_is_waited_for(
 
 
 @pytest.mark.usefixtures("_short")
-@pytest.mark.parametrize("topology", [model.EDGE, model.DIRECT])
+@pytest.mark.parametrize("topology", model.TOPOLOGIES)
 def test_sessions_that_run_longer_than_the_limit_are_cut(
     request: pytest.FixtureRequest, topology: str
 ) -> None:
@@ -283,6 +277,103 @@ def test_who_waits_for_sessions_sees_the_new_filter_die(shared_direct: Gateway) 
         shared_direct.kill("filter")
         with pytest.raises(ServiceError, match=r"^the sender filter does not answer, "):
             one.drain(of_filter=False)
+
+
+# Sessions of topology inline
+
+
+@pytest.mark.usefixtures("_short")
+@pytest.mark.parametrize("action", ["wait", "cut", "rollback"])
+def test_who_was_here_before_is_waited_for_and_who_came_later_is_not(
+    direct: Gateway, action: str
+) -> None:
+    limit = 0.05 if action == "wait" else 10
+    one = hands_of(direct, model.INLINE, drain_seconds=limit, drain_action=action)
+    former = direct.session()
+    one.note_former_sessions()
+    threading.Timer(0.3, former.close).start()
+    with direct.session() as later:
+        one.drain_former()
+        later.sendall(b"NOOP\r\n")
+        assert later.recv(512)
+    assert (one.outcome.sessions_running, one.outcome.sessions_cut) == (1, 0)
+    assert 0.1 <= one.outcome.seconds_waited < 5
+
+
+@pytest.mark.usefixtures("_short")
+def test_only_who_was_here_before_is_cut(direct: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut = []
+    monkeypatch.setattr(hands_module.sessions, "end", lambda *call: cut.append(call))
+    one = hands_of(direct, model.INLINE, drain_seconds=0.1, drain_action="cut")
+    with direct.session() as former:
+        one.note_former_sessions()
+        with direct.session():
+            one.drain_former()
+        ends = frozenset({(LOOPBACK, former.getsockname())})
+    assert cut == [(direct.ports.listen, ends)]
+    assert (one.outcome.sessions_running, one.outcome.sessions_cut) == (1, 1)
+
+
+@pytest.mark.usefixtures("_short")
+def test_without_anybody_from_before_nobody_is_cut(
+    direct: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = []
+    monkeypatch.setattr(hands_module.sessions, "end", lambda *call: cut.append(call))
+    one = hands_of(direct, model.INLINE)
+    one.note_former_sessions()
+    with direct.session():
+        one.drain_former()
+        one.drain_proxy()
+    assert (cut, one.outcome.sessions_running, one.outcome.seconds_waited) == ([], 0, 0)
+
+
+@pytest.mark.usefixtures("_short")
+def test_the_mail_in_the_filter_and_who_may_still_bring_some_are_waited_for(
+    inline: Gateway,
+) -> None:
+    one = hands_of(inline, model.DIRECT, drain_seconds=0.2, drain_action="rollback")
+    with socket.create_connection((LOOPBACK, inline.ports.proxy)) as mail:
+        assert mail.recv(512)
+        with pytest.raises(ServiceError, match=r"^1 sessions still ran after"):
+            one.drain_proxy()
+    with inline.session(), inline.session():
+        one.drain_proxy()
+        one.note_former_sessions()
+        with pytest.raises(ServiceError, match=r"^2 sessions still ran after"):
+            one.drain_proxy()
+
+
+def test_postfix_passes_the_filter_by_and_still_takes_what_it_brings(inline: Gateway) -> None:
+    one = hands_of(inline, model.DIRECT)
+    session = inline.session()
+    one.pass_filter_by()
+    place = inline.request(model.INLINE).between(inline.survey())
+    assert not place.passes(inline.survey().postfix.document, str(inline.ports.listen))
+    assert inline.survey().owners(inline.ports.after_proxy) == [model.POSTFIX]
+    with session:
+        session.sendall(b"NOOP\r\n")
+        assert session.recv(512)
+    one.settle_postfix()
+    assert inline.survey().owners(inline.ports.after_proxy) == []
+    assert inline.master_cf.read_bytes() == one.goal.master_cf
+
+
+@pytest.mark.usefixtures("_short")
+def test_each_front_is_opened_and_closed_alone(shared_edge: Gateway) -> None:
+    one = hands_of(shared_edge, model.INLINE)
+    one.start_filter(fronts.INLINE)
+    survey = shared_edge.survey()
+    assert (survey.filter.running, survey.inline.running) == (True, True)
+    assert survey.owners(shared_edge.ports.proxy) == [model.FILTER]
+    shared_edge.kill("inline")
+    with pytest.raises(ServiceError, match=r"(?s)does not answer.*words of sender-filter-inline"):
+        one.check_filter()
+    one.stop_filter(fronts.INLINE)
+    survey = shared_edge.survey()
+    assert (survey.filter.running, survey.inline.stopped) == (True, True)
+    assert survey.owners(shared_edge.ports.proxy) == []
+    assert one.outcome.milliseconds_without_listener == 0
 
 
 # The filter
@@ -381,7 +472,7 @@ def test_who_was_refused_is_known_where_somebody_always_listened() -> None:
 # The record
 
 
-@pytest.mark.parametrize("topology", [model.EDGE, model.DIRECT])
+@pytest.mark.parametrize("topology", model.TOPOLOGIES)
 def test_the_record_is_true_once_it_is_written(direct: Gateway, topology: str) -> None:
     one = hands_of(direct, topology, options={"syslog_name": "x"})
     assert not one.record_is_true()
@@ -389,6 +480,8 @@ def test_the_record_is_true_once_it_is_written(direct: Gateway, topology: str) -
     assert one.record_is_true()
     assert record.declared() == topology
     assert record.options() == ({"syslog_name": "x"} if topology == model.EDGE else {})
+    given = real.given(direct.ports) if topology == model.INLINE else {}
+    assert record.options(topology=model.INLINE) == given
     other = model.DIRECT if topology == model.EDGE else model.EDGE
     assert not hands_of(direct, other).record_is_true()
 

@@ -2,16 +2,20 @@ from __future__ import annotations
 
 import pytest
 from builders import (
+    AFTER_ENTRY,
     AMAVIS,
     DIRECT_CF,
     EDGE_CF,
+    MASTER,
     NGINX,
     SENDER_FILTER,
+    SMTPD,
     STOPPED,
     SYSTEMD,
     after_the_filter,
     direct,
     edge,
+    inline,
     listener,
     postfix_on_listen,
     public,
@@ -139,6 +143,97 @@ def test_only_programs_that_read_the_proxy_protocol_can_be_moved() -> None:
     host = direct(master_cf=b"smtp inet n - y - - qpsmtpd\n")
     (said,) = obstacles(host, model.EDGE)
     assert said.startswith(f"{FILE}:1: the command of smtp inet is qpsmtpd; only smtpd and ")
+    assert obstacles(host, model.DIRECT) == []
+
+
+# What stands in the way of inline alone
+
+FRONT = b"  -o smtpd_proxy_filter=127.0.0.1:10020\n"
+
+
+@BOTH
+def test_the_way_is_free_on_a_host_in_inline(topology: str) -> None:
+    assert obstacles(inline(), topology) == []
+    assert obstacles(inline(mail_version="3.5.0"), topology) == []
+
+
+@pytest.mark.parametrize("port", [10020, 10021])
+def test_a_foreign_program_must_be_off_the_ports_around_the_filter(port: int) -> None:
+    host = direct([*postfix_on_listen(), listener(port, NGINX)])
+    (said,) = obstacles(host, model.INLINE)
+    assert said.startswith(f"port {port} belongs to nginx (pid 99, nginx.service), which is ")
+    assert obstacles(host, model.DIRECT) == []
+    assert obstacles(host, model.EDGE) == []
+
+
+@pytest.mark.parametrize(
+    ("port", "said"),
+    [
+        (
+            10021,
+            "is no service of topology inline: choose another postfix_gateway_after_filter_port",
+        ),
+    ],
+)
+def test_a_service_of_the_operators_own_must_be_off_the_ports_around_the_filter(
+    port: int, said: str
+) -> None:
+    own = b"127.0.0.1:%d inet n - y - - smtpd\n" % port
+    host = direct([*postfix_on_listen(), listener(port, MASTER, SMTPD)], DIRECT_CF + own)
+    (found,) = obstacles(host, model.INLINE)
+    assert found.startswith(f"{FILE}:4: 127.0.0.1:{port} inet {said}")
+    assert obstacles(host, model.DIRECT) == []
+    assert obstacles(host, model.EDGE) == []
+
+
+def test_a_left_over_service_after_the_filter_is_no_obstacle() -> None:
+    host = direct(master_cf=DIRECT_CF + AFTER_ENTRY)
+    assert all(obstacles(host, topology) == [] for topology in model.TOPOLOGIES)
+
+
+@pytest.mark.parametrize("where", ["master.cf", "main.cf"])
+@pytest.mark.parametrize("value", ["127.0.0.1:10099", "unix:private/proxy"])
+def test_a_service_has_one_filter_before_its_queue_at_most(where: str, value: str) -> None:
+    if where == "main.cf":
+        host = direct(smtpd_proxy_filter=value)
+    else:
+        line = FRONT.replace(b"127.0.0.1:10020", value.encode())
+        host = direct(master_cf=SMTP + line)
+    (said,) = obstacles(host, model.INLINE)
+    assert said.startswith(f"{FILE}:1: smtp inet has another filter before its queue already ")
+    assert f"(smtpd_proxy_filter = {value})" in said
+    assert obstacles(host, model.DIRECT) == []
+
+
+def test_a_service_that_names_no_filter_does_not_have_the_one_of_main_cf() -> None:
+    host = direct(
+        master_cf=SMTP + b"  -o smtpd_proxy_filter=\n", smtpd_proxy_filter="127.0.0.1:10099"
+    )
+    assert obstacles(host, model.INLINE) == []
+
+
+def test_only_smtpd_can_have_a_filter_before_its_queue() -> None:
+    host = direct(master_cf=b"smtp inet n - y - - qpsmtpd\n")
+    (said,) = obstacles(host, model.INLINE)
+    assert said == (
+        f"{FILE}:1: smtp inet runs qpsmtpd; only smtpd can have a filter before its queue"
+    )
+
+
+def test_behind_postscreen_it_is_the_service_behind_that_has_the_filter() -> None:
+    home = b"smtp inet n - y - 1 postscreen\n"
+    behind = b"smtpd pass - - y - - smtpd\n"
+    assert obstacles(direct(master_cf=home + behind + FRONT), model.INLINE) == []
+    other = FRONT.replace(b"10020", b"10099")
+    (said,) = obstacles(direct(master_cf=home + behind + other), model.INLINE)
+    assert said.startswith(f"{FILE}:2: smtpd pass has another filter before its queue already")
+
+
+def test_a_postscreen_behind_the_filter_goes_by_way_of_direct() -> None:
+    host = edge(master_cf=EDGE_CF.replace(b"smtpd\n  -o smtpd", b"postscreen\n  -o postscreen"))
+    (said,) = obstacles(host, model.INLINE)
+    assert said.startswith(f"{FILE}:2: postscreen hands its clients to a service that would have ")
+    assert said.endswith("run playbooks/disable_sender_filter.yml first")
     assert obstacles(host, model.DIRECT) == []
 
 

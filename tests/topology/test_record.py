@@ -66,14 +66,31 @@ def test_the_options_of_the_moved_service_are_on_record(tmp_path: Path) -> None:
     assert record.declared(file) == model.EDGE
 
 
-def test_each_topology_has_options_of_its_own_on_record(tmp_path: Path) -> None:
-    file = tmp_path / "declared.json"
-    record.write(record.render(model.INLINE, Ports(), {"smtpd_proxy_filter": "x"}), file)
-    assert record.options(file, topology=model.INLINE) == {"smtpd_proxy_filter": "x"}
-    assert record.options(file) == {}
-
-
 def test_without_a_file_the_hosts_own_record_is_meant() -> None:
     record.write(record.render(model.EDGE, Ports()))
     assert record.FILE.exists()
     assert record.declared() == model.EDGE
+
+
+def test_the_ports_around_the_filter_are_on_record_in_inline_alone() -> None:
+    ports = Ports(proxy=10030, after_proxy=10031)
+    declared = {one: json.loads(record.render(one, ports)) for one in model.TOPOLOGIES}
+    assert declared[model.INLINE] == {
+        "topology": "inline",
+        "listen": 25,
+        "smtp": 2500,
+        "proxy": 10030,
+        "after_proxy": 10031,
+    }
+    assert (
+        set(declared[model.EDGE]) == set(declared[model.DIRECT]) == {"topology", "listen", "smtp"}
+    )
+
+
+def test_the_options_of_another_topology_are_not_taken_for_those_asked_for(tmp_path: Path) -> None:
+    file, given = tmp_path / "declared.json", {"smtpd_proxy_filter": "127.0.0.1:10020"}
+    record.write(record.render(model.INLINE, Ports(), given), file)
+    assert record.options(file, topology=model.INLINE) == given
+    assert record.options(file) == {}
+    record.write(record.render(model.EDGE, Ports(), {"syslog_name": "x"}), file)
+    assert record.options(file, topology=model.INLINE) == {}

@@ -11,11 +11,9 @@ from topology.moves import TO_EDGE, Before, killed_after
 
 from module_utils.snapshots.snapshot import Snapshot, State, Unit
 from module_utils.snapshots.store import Store
-from module_utils.topology import hands, journal, model, photograph
+from module_utils.topology import fronts, hands, journal, model, photograph
 from module_utils.topology import restore as restore_module
 from module_utils.topology.diagnosis import seen_topology
-from module_utils.topology.fronts import EDGE as FRONT
-from module_utils.topology.fronts import INLINE
 from module_utils.topology.restore import RestoreError, at_boot, recover, request_for, restore
 from module_utils.topology.switch import switch
 
@@ -318,13 +316,49 @@ def test_at_boot_files_and_units_are_put_back_and_nothing_is_waited_for(
     assert gateway.setting.read_text() == "listen = 25\n"
     assert not unit.exists()
     said = [line for line in calls.read_text().splitlines() if not line.startswith("show")]
+    network, between = (" ".join(front.units) for front in fronts.ALL)
     assert said == [
         "daemon-reload",
-        f"{'enable' if runs else 'disable'} --quiet {FRONT.socket_unit} {FRONT.service_unit}",
-        f"--no-block {'start' if runs else 'stop'} {FRONT.socket_unit} {FRONT.service_unit}",
-        f"--no-block stop {' '.join(INLINE.units)}",
+        f"{'enable' if runs else 'disable'} --quiet {network}",
+        f"--no-block {'start' if runs else 'stop'} {network}",
+        f"--no-block stop {between}",
     ]
     assert not (gateway.host / "postfix-calls").exists()
+
+
+def test_at_boot_the_filter_between_starts_again_and_the_other_does_not(inline: Gateway) -> None:
+    snapshot = snapshot_of(inline)
+    switch(inline.request(model.EDGE, handover="plain"))
+    inline.kill("master")
+    inline.kill("filter")
+    at_boot(snapshot, Store())
+    calls = (inline.host / "systemctl-calls").read_text().splitlines()
+    assert [line for line in calls if line.startswith("--no-block")] == [
+        f"--no-block stop {' '.join(fronts.EDGE.units)}",
+        f"--no-block start {' '.join(fronts.INLINE.units)}",
+    ]
+    assert (inline.survey().filter.enabled, inline.survey().inline.enabled) == (False, True)
+
+
+@pytest.mark.parametrize("here", [model.DIRECT, model.EDGE])
+def test_a_snapshot_of_inline_is_gone_back_to(shared_inline: Gateway, here: str) -> None:
+    snapshot, stock = snapshot_of(shared_inline), shared_inline.master_cf.read_bytes()
+    switch(shared_inline.request(here))
+    put_back(snapshot)
+    assert seen_topology(shared_inline.survey()) == model.INLINE
+    assert shared_inline.master_cf.read_bytes() == stock
+    assert photograph.is_of(snapshot, shared_inline.survey())
+    assert not shared_inline.steered()
+
+
+def test_a_filter_between_that_is_to_stay_reads_the_files_that_were_put_back(
+    inline: Gateway,
+) -> None:
+    snapshot = snapshot_of(inline)
+    inline.setting.write_text("changed\n")
+    inline.systemctl("reload", "sender-filter-inline.service")
+    assert put_back(snapshot) == [f"put {inline.setting} back"]
+    assert inline.survey().inline.needs == "fresh"
 
 
 def test_a_snapshot_of_no_topology_is_gone_back_to(direct: Gateway) -> None:
@@ -334,7 +368,7 @@ def test_a_snapshot_of_no_topology_is_gone_back_to(direct: Gateway) -> None:
         vars(direct.ports),
         {"listen": [], "smtp": []},
         (),
-        {FRONT.socket_unit: Unit(False, True), FRONT.service_unit: Unit(False, True)},
+        {name: Unit(False, True) for name in fronts.EDGE.units},
         {},
     )
     stock = direct.master_cf.read_text()

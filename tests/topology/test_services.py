@@ -15,8 +15,7 @@ from real_sockets import child_with, listening, port_of
 from topology import builders
 from topology.gateway import Gateway
 
-from module_utils.topology import services
-from module_utils.topology.fronts import EDGE
+from module_utils.topology import fronts, services
 from module_utils.topology.services import ServiceError, end_children, wait_until
 from module_utils.topology.sockets import listeners
 
@@ -76,7 +75,7 @@ def test_a_child_that_has_ended_meanwhile_is_no_error() -> None:
 def test_systemctl_that_fails_is_an_error_with_the_units_own_words(direct: Gateway) -> None:
     direct.refuse("start sender-filter.socket")
     with pytest.raises(ServiceError) as caught:
-        services.listen_for_filter(EDGE)
+        services.listen_for_filter(fronts.EDGE)
     assert str(caught.value) == (
         "systemctl start sender-filter.socket failed: Job for start sender-filter.socket failed.\n"
         "the last words of sender-filter.socket"
@@ -92,7 +91,7 @@ def test_a_reload_that_postfix_refuses_is_an_error(direct: Gateway) -> None:
 def test_the_filter_takes_its_files_up(edge: Gateway) -> None:
     edge.setting.write_text("listen = 26\n")
     before = filter_pid(edge)
-    services.reload_filter(EDGE)
+    services.reload_filter(fronts.EDGE)
     assert edge.calls() == {"reload", "show"}
     assert filter_pid(edge) == before
 
@@ -104,12 +103,12 @@ def test_a_filter_that_does_not_take_its_files_up_is_an_error(
     edge.say("filter-stubborn")
     edge.setting.write_text("listen = 26\n")
     with pytest.raises(ServiceError, match=r"did not take its files up:\n.*sender-filter.service$"):
-        services.reload_filter(EDGE)
+        services.reload_filter(fronts.EDGE)
 
 
 def test_another_process_of_the_filter_takes_the_port(edge: Gateway) -> None:
     session, before = edge.session(), filter_pid(edge)
-    services.restart_filter(EDGE)
+    services.restart_filter(fronts.EDGE)
     assert edge.calls() == {"daemon-reload", "restart"}
     assert filter_pid(edge) != before
     with session:

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator
 
 import pytest
 from real_sockets import child_with, inode_of, listening, needs_ipv6, port_of
@@ -67,6 +71,45 @@ def test_each_socket_on_a_port_has_a_queue_of_its_own() -> None:
         found = {f.inode: sessions.waiting(f) for f in listeners({port_of(one)})}
         assert sum(found.values()) == 12
         assert set(found) == {inode_of(one), inode_of(two)}
+
+
+def test_a_connection_is_named_by_both_its_ends_while_somebody_serves_it() -> None:
+    with listening() as server, contextlib.ExitStack() as opened:
+        port = port_of(server)
+        clients = [
+            opened.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(2)
+        ]
+        assert sessions.on(port) == frozenset()
+        with server.accept()[0], server.accept()[0]:
+            ends = {("127.0.0.1", client.getsockname()[:2]) for client in clients}
+            assert sessions.on(port) == ends
+        assert sessions.on(port) == frozenset()
+
+
+def test_the_processes_of_some_sessions_are_ended_and_no_others() -> None:
+    with listening() as server, contextlib.ExitStack() as opened:
+        port = port_of(server)
+        children, ends = [], []
+        for _ in range(2):
+            client = opened.enter_context(socket.create_connection(("127.0.0.1", port)))
+            with server.accept()[0] as session:
+                children.append(opened.enter_context(process_with(session)))
+            ends.append(("127.0.0.1", client.getsockname()[:2]))
+        sessions.end(port, frozenset(ends[:1]))
+        assert children[0].wait(10) == -signal.SIGTERM
+        assert children[1].poll() is None
+        assert sessions.on(port) == frozenset(ends[1:])
+        sessions.end(port, frozenset(ends[:1]))  # they have gone
+
+
+@contextlib.contextmanager
+def process_with(session: socket.socket) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that alone has a session open."""
+    with subprocess.Popen(
+        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=[session.fileno()]
+    ) as child:
+        yield child
+        child.kill()
 
 
 def test_a_server_that_is_not_the_filter_is_told_from_it() -> None:

@@ -10,8 +10,10 @@ from builders import (
     AMAVIS,
     ANY_IPV4,
     ANY_IPV6,
+    INLINE_FILTER,
     MASTER,
     NGINX,
+    PORTS,
     RUNNING,
     SENDER_FILTER,
     SMTPD,
@@ -20,15 +22,18 @@ from builders import (
     SYSTEMD,
     direct,
     edge,
+    inline,
     listener,
     public,
 )
+from topology.gateway import Gateway
 
 from module_utils.topology import filter_status, fronts, model
 from module_utils.topology.filter_status import FRESH, RELOAD, RESTART
 from module_utils.topology.sockets import Listener, Process
 from module_utils.topology.survey import (
     FilterState,
+    filter_state,
     host_has_ipv6,
     master_pid,
     parse_units,
@@ -174,6 +179,9 @@ def test_a_filter_of_which_only_a_part_runs_neither_runs_nor_is_stopped() -> Non
         (listener(10025, MASTER), model.POSTFIX),
         (listener(25, SENDER_FILTER), model.FILTER),
         (listener(25, SYSTEMD, SENDER_FILTER), model.FILTER),
+        (listener(10020, SYSTEMD, INLINE_FILTER), model.FILTER),
+        (listener(10021, MASTER, SMTPD), model.POSTFIX),
+        (listener(10020, SYSTEMD), "systemd (pid 1, init.scope)"),
         (listener(2500, SENDER_FILTER), model.FILTER),
         (listener(25, SYSTEMD), model.FILTER),
         (listener(10025, AMAVIS), model.SCAN),
@@ -209,6 +217,35 @@ def test_systemd_alone_is_not_the_filter_unless_its_socket_unit_is_active(
     one = listener(25, SYSTEMD)
     assert direct([one], units=units).owner(one) == "systemd (pid 1, init.scope)"
     assert direct([one], units=SOCKET_ALONE).owner(one) == model.FILTER
+
+
+def test_systemd_alone_is_the_front_whose_port_and_socket_unit_it_is() -> None:
+    on_listen, on_proxy = listener(PORTS.listen, SYSTEMD), listener(PORTS.proxy, SYSTEMD)
+    one = inline([on_listen, on_proxy], units=SOCKET_ALONE)
+    assert one.owner(on_proxy) == model.FILTER
+    assert one.owner(on_listen) == "systemd (pid 1, init.scope)"
+    other = edge([on_listen, on_proxy], units=SOCKET_ALONE)
+    assert other.owner(on_listen) == model.FILTER
+    assert other.owner(on_proxy) == "systemd (pid 1, init.scope)"
+
+
+def test_each_front_has_a_state_of_its_own() -> None:
+    assert (edge().front(fronts.EDGE), edge().front(fronts.INLINE)) == (RUNNING, STOPPED)
+    assert (inline().front(fronts.EDGE), inline().front(fronts.INLINE)) == (STOPPED, RUNNING)
+
+
+@pytest.mark.parametrize(
+    ("topology", "running"), [("edge", fronts.EDGE), ("inline", fronts.INLINE)]
+)
+def test_the_units_of_each_front_are_asked_for(
+    request: pytest.FixtureRequest, topology: str, running: fronts.Front
+) -> None:
+    gateway: Gateway = request.getfixturevalue(topology)
+    for front in fronts.ALL:
+        state = filter_state(front)
+        assert (state.running, state.stopped) == (front == running, front != running)
+        assert gateway.survey().front(front) == state
+        assert state.needs == FRESH
 
 
 def test_nothing_is_postfix_while_its_master_does_not_run() -> None:

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 from topology import gateway as real
 from topology.gateway import Gateway
-from topology.moves import TO_DIRECT, TO_EDGE, Before, after_step, fails_after, killed_after
+from topology.moves import STEPS, TO_DIRECT, TO_EDGE, Before, after_step, fails_after, killed_after
 
 from module_utils.postfix import atomic
 from module_utils.postfix.errors import Locked
 from module_utils.snapshots.store import Store
-from module_utils.topology import hands, journal, model, photograph, record
+from module_utils.topology import fronts, hands, journal, model, photograph, record
 from module_utils.topology import switch as switch_module
+from module_utils.topology.between import Between
 from module_utils.topology.diagnosis import differences, seen_topology
 from module_utils.topology.request import Keep, Request
 from module_utils.topology.survey import SurveyError, take
@@ -50,6 +51,11 @@ def declare(gateway: Gateway, topology: str) -> None:
 
 def edge_cf(gateway: Gateway) -> bytes:
     return real.master_cf(gateway.ports, model.EDGE).encode()
+
+
+def opposite(topology: str) -> str:
+    """Another topology, which is all that matters of it."""
+    return model.DIRECT if topology == model.EDGE else model.EDGE
 
 
 # What a request and a survey are
@@ -108,34 +114,50 @@ def test_a_broken_file_cannot_be_surveyed(direct: Gateway, name: str, line: str,
 # There and back
 
 
-@WAYS
-def test_a_gateway_is_moved_there_and_back(request: pytest.FixtureRequest, way: str) -> None:
-    gateway = gateway_of(request, way, model.DIRECT)
-    stock = gateway.master_cf.read_bytes()
-    begin(gateway.request(model.EDGE), (str(gateway.setting),))
-    there = switch(gateway.request(model.EDGE, handover=way))
-    assert there.steps == TO_EDGE[way]
-    assert there.changed
-    assert seen_topology(there.after) == model.EDGE
-    assert gateway.master_cf.read_bytes() == edge_cf(gateway) == there.master_cf
-    assert gateway.greeting() == "220 filter ESMTP\r\n"
-    assert record.declared() == model.EDGE
+def assert_is_in(gateway: Gateway, topology: str) -> None:
+    """Everything is as the topology wants it, and nothing of another is left over."""
+    survey, owner = gateway.survey(), "filter" if topology == model.EDGE else "postfix"
+    assert seen_topology(survey) == topology
+    assert gateway.master_cf.read_text() == real.master_cf(gateway.ports, topology)
+    assert gateway.greeting() == f"220 {owner} ESMTP\r\n"
+    for front in fronts.ALL:
+        state = survey.front(front)
+        assert state.running if front.topology == topology else state.stopped
+    assert record.declared() == topology
     assert journal.read() is None
     assert not gateway.steered()
-    begin(gateway.request(model.DIRECT), ())
-    back = switch(gateway.request(model.DIRECT, handover=way))
-    assert back.steps == TO_DIRECT[way]
-    assert gateway.master_cf.read_bytes() == stock
-    assert gateway.greeting() == "220 postfix ESMTP\r\n"
-    assert gateway.survey().filter.stopped
-    assert record.declared() == model.DIRECT
-    assert not gateway.steered()
-    for outcome in (there, back):
-        assert (outcome.refused == 0) == (way == "overlap")
-        assert (outcome.milliseconds_without_listener == 0) == (way == "overlap")
-        assert outcome.handover.startswith(way)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "way"),
+    [
+        (model.DIRECT, model.EDGE, "overlap"),
+        (model.DIRECT, model.EDGE, "plain"),
+        (model.DIRECT, model.INLINE, "overlap"),
+        (model.EDGE, model.INLINE, "overlap"),
+        (model.EDGE, model.INLINE, "plain"),
+    ],
+)
+def test_a_gateway_is_moved_there_and_back(
+    request: pytest.FixtureRequest, first: str, second: str, way: str
+) -> None:
+    gateway = gateway_of(request, way, first)
+    for here, wanted in ((first, second), (second, first)):
+        begin(gateway.request(wanted), (str(gateway.setting),))
+        outcome = switch(gateway.request(wanted, handover=way))
+        assert outcome.steps == STEPS[here, wanted][way]
+        assert outcome.changed
+        assert seen_topology(outcome.after) == wanted
+        assert outcome.master_cf == gateway.master_cf.read_bytes()
+        assert_is_in(gateway, wanted)
+        in_place = model.EDGE not in (first, second)
+        assert outcome.handover.startswith("in place" if in_place else way)
+        unnoticed = in_place or way == "overlap"
+        assert (outcome.refused == 0) == unnoticed
+        assert (outcome.milliseconds_without_listener == 0) == unnoticed
+        assert not switch(gateway.request(wanted)).changed
     names = Store().names()
-    assert [Store().load(name).before for name in names] == [model.EDGE, model.DIRECT]
+    assert [Store().load(name).before for name in names] == [second, first]
     assert (gateway.host / "guards").read_text().count(" recover\n") == 2
 
 
@@ -167,6 +189,97 @@ def test_a_session_that_does_not_end_takes_the_move_back_if_so_wanted(
         session.sendall(b"NOOP\r\n")
         assert session.recv(512) == b"250 2.0.0 Ok\r\n"
     before.assert_is_back()
+
+
+# Topology inline
+
+
+def test_who_came_without_the_filter_is_waited_for(
+    shared_direct: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = shared_direct.session()
+
+    def end_it_later() -> None:
+        session.sendall(b"NOOP\r\n")
+        assert session.recv(512) == b"250 2.0.0 Ok\r\n"
+        threading.Timer(1.0, session.close).start()
+
+    after_step(monkeypatch, "let Postfix hand its mail to the filter", end_it_later)
+    outcome = switch(shared_direct.request(model.INLINE, drain_seconds=30.0))
+    assert (outcome.sessions_running, outcome.sessions_cut) == (1, 0)
+    assert outcome.seconds_waited > 0
+
+
+@pytest.mark.parametrize("where", ["listen", "proxy"])
+def test_the_filter_goes_when_nobody_needs_it_any_more(
+    shared_inline: Gateway, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    port = getattr(shared_inline.ports, where)
+    session = socket.create_connection(("127.0.0.1", port), timeout=10)
+    assert session.recv(512)
+
+    def end_it_later() -> None:
+        survey = shared_inline.survey()
+        assert survey.owners(shared_inline.ports.after_proxy) == [model.POSTFIX]
+        assert not between(shared_inline).passes(survey.postfix.document, service)
+        threading.Timer(1.0, session.close).start()
+
+    service = shared_inline.request(model.DIRECT).service
+    after_step(monkeypatch, "let Postfix pass the filter by", end_it_later)
+    outcome = switch(shared_inline.request(model.DIRECT, drain_seconds=30.0))
+    assert (outcome.sessions_running, outcome.sessions_cut) == (1, 0)
+    assert outcome.seconds_waited > 0
+
+
+def between(gateway: Gateway) -> Between:
+    return gateway.request(model.INLINE).between(gateway.survey())
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        ("rcpt", r"step 'try the way .* does not pass mail on: RCPT TO: 451 4\.3\.0 later"),
+        ("greeting", r"step 'try the way .* does not pass mail on: connect: 421 later"),
+        ("start", r"step 'start the .*failed: systemctl start sender-filter-inline.service"),
+        ("dies", r"step 'see the filter live' failed: the sender filter does not answer"),
+    ],
+)
+@pytest.mark.parametrize("here", [model.DIRECT, model.EDGE])
+def test_a_filter_that_does_not_pass_mail_on_gets_none(
+    request: pytest.FixtureRequest, here: str, trouble: str, said: str
+) -> None:
+    gateway = gateway_of(request, "overlap", here)
+    before = Before(gateway)
+    if trouble == "rcpt":
+        gateway.say("inline-rcpt", "451 4.3.0 later\r\n")
+    if trouble == "greeting":
+        gateway.say("inline-greeting", "421 later\r\n")
+    if trouble == "start":
+        gateway.refuse("start sender-filter-inline.service")
+    if trouble == "dies":
+        gateway.say("inline-lives", "0.5")
+    with pytest.raises(SwitchError, match=f"^{said}") as caught:
+        switch(gateway.request(model.INLINE, watch_seconds=2.0 if trouble == "dies" else 0.0))
+    assert str(caught.value).endswith(f"The host is as it was before ({here}), proven.")
+    before.assert_is_back()
+
+
+def test_what_was_written_for_the_filter_between_reaches_it(inline: Gateway) -> None:
+    declare(inline, model.INLINE)
+    inline.setting.write_text("listen = 26\n")
+    assert switch(inline.request(model.INLINE)).steps == ["let the running filter reload", LIVE]
+    assert inline.survey().inline.needs == "fresh"
+
+
+@pytest.mark.parametrize("topology", [model.EDGE, model.DIRECT])
+def test_a_service_of_the_operators_own_in_its_place_stays(
+    request: pytest.FixtureRequest, topology: str
+) -> None:
+    gateway = gateway_of(request, "overlap", opposite(topology))
+    own = gateway.add_service(gateway.ports.after_proxy)
+    switch(gateway.request(topology))
+    assert gateway.master_cf.read_text() == real.master_cf(gateway.ports, topology) + own
+    assert gateway.survey().owners(gateway.ports.after_proxy) == [model.POSTFIX]
 
 
 # Nothing to do
@@ -231,19 +344,19 @@ def test_a_recipient_that_is_refused_is_no_failure_where_nothing_moves(edge: Gat
 
 
 @WAYS
-@pytest.mark.parametrize("topology", [model.EDGE, model.DIRECT])
+@pytest.mark.parametrize(("here", "topology"), STEPS)
 def test_check_mode_foresees_the_steps_and_writes_nothing(
-    request: pytest.FixtureRequest, way: str, topology: str
+    request: pytest.FixtureRequest, way: str, here: str, topology: str
 ) -> None:
-    other = model.DIRECT if topology == model.EDGE else model.EDGE
-    gateway = gateway_of(request, way, other)
+    gateway = gateway_of(request, way, here)
     before, owners = gateway.files(), Before(gateway)
     wanted = gateway.request(topology, handover=way)
     begin(wanted, (str(gateway.setting),), check=True)
     outcome = switch(wanted, check=True)
-    assert outcome.steps == (TO_EDGE if topology == model.EDGE else TO_DIRECT)[way]
+    assert outcome.steps == STEPS[here, topology][way]
     assert outcome.changed
-    assert outcome.handover.split(":")[0] == way
+    in_place = model.EDGE not in (here, topology)
+    assert outcome.handover.split(":")[0] == ("in place" if in_place else way)
     assert (outcome.sessions_running, outcome.milliseconds_without_listener) == (0, 0)
     assert gateway.files() == before
     owners.assert_is_back()
@@ -522,15 +635,54 @@ def test_a_failure_of_the_plain_way_to_direct_brings_the_host_back(
     _assert_taken_back(edge, model.DIRECT, monkeypatch, step)
 
 
+@pytest.mark.parametrize(
+    ("here", "topology", "step"),
+    [
+        (*move, step)
+        for move, found in STEPS.items()
+        if model.INLINE in move
+        for step in found["overlap"]
+    ],
+)
+def test_a_failure_on_the_way_to_or_from_inline_brings_the_host_back(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    here: str,
+    topology: str,
+    step: str,
+) -> None:
+    _assert_taken_back(gateway_of(request, "overlap", here), topology, monkeypatch, step)
+
+
+@pytest.mark.parametrize(
+    ("here", "topology", "step"),
+    [
+        (model.EDGE, model.INLINE, "try the way through the filter"),
+        (model.EDGE, model.INLINE, "move Postfix in master.cf and reload it"),
+        (model.INLINE, model.EDGE, "move Postfix in master.cf and reload it"),
+        (model.INLINE, model.EDGE, "stop the sender filter for Postfix"),
+    ],
+)
+def test_a_failure_of_the_plain_way_to_or_from_inline_brings_the_host_back(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    here: str,
+    topology: str,
+    step: str,
+) -> None:
+    monkeypatch.setattr("module_utils.topology.overlap.FIRST_WITH_REUSEPORT", (9, 9))
+    _assert_taken_back(gateway_of(request, "plain", here), topology, monkeypatch, step)
+
+
 def _assert_taken_back(
     gateway: Gateway, topology: str, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     before = Before(gateway)
     begin(gateway.request(topology), (str(gateway.setting),))
     fails_after(monkeypatch, step)
+    was = seen_topology(gateway.survey())
     with pytest.raises(SwitchError) as caught:
         switch(gateway.request(topology))
-    was = model.DIRECT if topology == model.EDGE else model.EDGE
     assert str(caught.value) == (
         f"step '{step}' failed: on purpose\nThe host is as it was before ({was}), proven."
     )

@@ -9,8 +9,11 @@ import pytest
 from builders import (
     DIRECT_CF,
     EDGE_CF,
+    HOSTS,
     INLINE_CF,
+    INLINE_FILTER,
     MASTER,
+    MASTER_CF,
     PORTS,
     RUNNING,
     SENDER_FILTER,
@@ -47,6 +50,13 @@ STOP = "stop the sender filter"
 TAKE = "take away what Postfix has no more"
 START = "start the sender filter"
 MOVE = "move Postfix in master.cf and reload it"
+OPEN = "start the sender filter for Postfix"
+TRY = "try the way through the filter"
+HAND_OVER = "let Postfix hand its mail to the filter"
+WAIT_FORMER = "wait for sessions that began without the filter"
+AROUND = "let Postfix pass the filter by"
+WAIT_MAIL = "wait for the mail in the filter"
+CLOSE = "stop the sender filter for Postfix"
 
 SOCKET_ALONE = FilterState(installed=True, socket_active=True, service_active=False, enabled=True)
 ENABLED_ALONE = FilterState(installed=True, socket_active=False, service_active=False, enabled=True)
@@ -176,6 +186,12 @@ CASES = {
 }
 
 
+GOALS = {
+    topology: goal.of_topology(topology, PORTS, master_cf)
+    for topology, master_cf in MASTER_CF.items()
+}
+
+
 def hands(host: Survey, end: Goal, handover: str = "overlap") -> Hands:
     request = Request(
         topology=model.EDGE,
@@ -188,8 +204,7 @@ def hands(host: Survey, end: Goal, handover: str = "overlap") -> Hands:
     return Hands(request, host, end)
 
 
-TO_EDGE = goal.of_topology(model.EDGE, PORTS, EDGE_CF)
-TO_DIRECT = goal.of_topology(model.DIRECT, PORTS, DIRECT_CF)
+TO_EDGE, TO_DIRECT, TO_INLINE = GOALS[model.EDGE], GOALS[model.DIRECT], GOALS[model.INLINE]
 TABLE = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 
@@ -225,8 +240,8 @@ def test_the_plain_steps_to_direct(case: Case) -> None:
 def test_a_snapshot_of_no_topology_is_a_goal_too(
     state: Survey, postfix_on: set[int], filter_on: bool
 ) -> None:
-    fronts = frozenset({model.EDGE} if filter_on else set[str]())
-    end = Goal(state.postfix.master_cf, frozenset(postfix_on), fronts)
+    open_ = frozenset({model.EDGE} if filter_on else ())
+    end = Goal(state.postfix.master_cf, frozenset(postfix_on), open_)
     chosen = names(plain, state, end)
     on_now = {port for port in (25, 2500) if model.POSTFIX in state.owners(port)}
     assert (ADD in chosen) == bool(postfix_on - on_now)
@@ -241,10 +256,9 @@ def test_options_of_the_moved_service_alone_are_no_hand_over() -> None:
     assert names(plain, edge(), end) == [MOVE]
 
 
-@pytest.mark.parametrize("topology", [model.EDGE, model.DIRECT])
+@pytest.mark.parametrize("topology", model.TOPOLOGIES)
 def test_where_nothing_is_left_no_way_is_named(topology: str) -> None:
-    state, end = (edge(), TO_EDGE) if topology == model.EDGE else (direct(), TO_DIRECT)
-    one = hands(state, end)
+    one = hands(HOSTS[topology](), GOALS[topology])
     assert ways.steps(one) == []
     assert one.outcome.handover == ""
 
@@ -267,53 +281,126 @@ def test_the_way_is_by_overlap_unless_something_hinders_or_somebody_forbids(
     assert one.outcome.handover == way
 
 
-# Between two services of Postfix
-
-OPEN = "start the sender filter for Postfix"
-TRY = "try the way through the filter"
-HAND = "let Postfix hand its mail to the filter"
-FORMER = "wait for sessions that began without the filter"
-BY = "let Postfix pass the filter by"
-EMPTY = "wait for the mail in the filter"
-CLOSE = "stop the sender filter for Postfix"
+# To and from inline
 
 
+@pytest.fixture
+def _able(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sockets of a constructed survey cannot be asked whether they can be shared."""
+    monkeypatch.setattr(overlap, "hindrance", lambda _: "")
+
+
+@pytest.mark.usefixtures("_able")
 @pytest.mark.parametrize(
-    ("state", "topology", "by_overlap", "in_the_plain_order"),
+    ("before", "after", "way", "handover", "steps"),
     [
-        (direct(), model.INLINE, [OPEN, ADD, LIVE, TRY, HAND, FORMER], None),
-        (inline(), model.DIRECT, [BY, EMPTY, CLOSE, TAKE], None),
         (
-            edge(),
+            model.DIRECT,
             model.INLINE,
+            "overlap",
+            "in place",
+            [OPEN, ADD, LIVE, TRY, HAND_OVER, WAIT_FORMER],
+        ),
+        (model.INLINE, model.DIRECT, "overlap", "in place", [AROUND, WAIT_MAIL, CLOSE, TAKE]),
+        (
+            model.EDGE,
+            model.INLINE,
+            "overlap",
+            "overlap",
             [OPEN, BESIDE, LIVE, TRY, TO_POSTFIX, WAIT_FILTER, STOP, TAKE],
+        ),
+        (
+            model.INLINE,
+            model.EDGE,
+            "overlap",
+            "overlap",
+            [ADD, JOIN, TO_FILTER, WAIT_POSTFIX, LIVE, WAIT_MAIL, CLOSE, TAKE],
+        ),
+        (
+            model.DIRECT,
+            model.INLINE,
+            "plain",
+            "in place",
+            [OPEN, ADD, LIVE, TRY, HAND_OVER, WAIT_FORMER],
+        ),
+        (model.INLINE, model.DIRECT, "plain", "in place", [AROUND, WAIT_MAIL, CLOSE, TAKE]),
+        (
+            model.EDGE,
+            model.INLINE,
+            "plain",
+            "plain",
             [OPEN, STOP, ADD, LIVE, TRY, WAIT_FILTER, MOVE],
         ),
         (
-            inline(),
+            model.INLINE,
             model.EDGE,
-            [ADD, JOIN, TO_FILTER, WAIT_POSTFIX, LIVE, EMPTY, CLOSE, TAKE],
-            [ADD, MOVE, START, LIVE, EMPTY, CLOSE],
+            "plain",
+            "plain",
+            [ADD, MOVE, START, LIVE, WAIT_MAIL, CLOSE],
         ),
-        (inline(), model.INLINE, [], []),
-        (inline(postfix_on_listen(), DIRECT_CF), model.DIRECT, [EMPTY, CLOSE], [EMPTY, CLOSE]),
+        (
+            model.DIRECT,
+            model.EDGE,
+            "overlap",
+            "overlap",
+            [ADD, JOIN, TO_FILTER, WAIT_POSTFIX, LIVE, TAKE],
+        ),
+        (model.DIRECT, model.EDGE, "plain", "plain", [ADD, MOVE, START, LIVE]),
+        (
+            model.EDGE,
+            model.DIRECT,
+            "overlap",
+            "overlap",
+            [BESIDE, TO_POSTFIX, WAIT_FILTER, STOP, TAKE],
+        ),
+        (model.EDGE, model.DIRECT, "plain", "plain", [STOP, ADD, WAIT_FILTER, MOVE]),
     ],
 )
-def test_the_steps_to_and_from_inline(
-    state: Survey, topology: str, by_overlap: list[str], in_the_plain_order: list[str] | None
+def test_the_order_of_each_move(
+    before: str, after: str, way: str, handover: str, steps: list[str]
 ) -> None:
-    files = {model.EDGE: EDGE_CF, model.DIRECT: DIRECT_CF, model.INLINE: INLINE_CF}
-    end = goal.of_topology(topology, PORTS, files[topology])
-    assert names(overlap, state, end) == by_overlap
-    if in_the_plain_order is not None:
-        assert names(plain, state, end) == in_the_plain_order
+    one = hands(HOSTS[before](), GOALS[after], way)
+    assert [name for name, _ in ways.steps(one)] == steps
+    assert one.outcome.handover == handover
 
 
-@pytest.mark.parametrize(
-    ("state", "topology"), [(direct(), model.INLINE), (inline(), model.DIRECT)]
-)
-def test_where_the_port_stays_nothing_is_handed_over(state: Survey, topology: str) -> None:
-    files = {model.DIRECT: DIRECT_CF, model.INLINE: INLINE_CF}
-    one = hands(state, goal.of_topology(topology, PORTS, files[topology]))
-    assert ways.steps(one)
-    assert one.outcome.handover == "in place"
+IN_BETWEEN = {
+    "the file of direct, not reloaded": (
+        inline(master_cf=DIRECT_CF),
+        [HAND_OVER, WAIT_FORMER],
+        [AROUND, WAIT_MAIL, CLOSE, TAKE],
+    ),
+    "the filter waits, and nobody hands it mail": (
+        inline([*postfix_on_listen(), listener(PORTS.proxy, SYSTEMD, INLINE_FILTER)], DIRECT_CF),
+        [ADD, HAND_OVER, WAIT_FORMER],
+        [WAIT_MAIL, CLOSE],
+    ),
+    "no filter where Postfix hands its mail": (
+        inline([*postfix_on_listen(), listener(PORTS.after_proxy, MASTER)], units=STOPPED),
+        [OPEN, LIVE, TRY],
+        [TAKE],
+    ),
+    "the filter lives till the next boot": (
+        inline(units=TILL_BOOT),
+        [OPEN, LIVE, TRY],
+        [AROUND, WAIT_MAIL, CLOSE, TAKE],
+    ),
+    "another option of the service after the filter": (
+        inline(master_cf=INLINE_CF.replace(b"smtpd_proxy_filter=\n", b"smtpd_proxy_filter=x\n")),
+        [TAKE],
+        [AROUND, WAIT_MAIL, CLOSE, TAKE],
+    ),
+    "nobody on the port": (
+        inline([one for one in inline().listeners if one.port != PORTS.listen]),
+        [ADD, TAKE],
+        [ADD, WAIT_MAIL, CLOSE, TAKE],
+    ),
+}
+
+
+@pytest.mark.parametrize(("state", "to_inline", "to_direct"), IN_BETWEEN.values(), ids=IN_BETWEEN)
+def test_a_move_goes_on_or_back_from_where_the_host_stands(
+    state: Survey, to_inline: list[str], to_direct: list[str]
+) -> None:
+    assert names(overlap, state, TO_INLINE) == to_inline
+    assert names(overlap, state, TO_DIRECT) == to_direct
