@@ -8,6 +8,9 @@ from __future__ import annotations
 from . import inline, model, sessions
 from .hands import Hands, Step
 
+MOVE = "move Postfix in master.cf and reload it"
+TAKE = "take away what Postfix has no more"
+
 
 def steps(hands: Hands) -> list[Step]:
     """What is left to do, in order."""
@@ -25,8 +28,8 @@ def steps(hands: Hands) -> list[Step]:
     if stays:
         todo += inline.closing(hands)
     if goal.master_cf != before.postfix.master_cf or not hands.in_place(before):
-        moving = [("move Postfix in master.cf and reload it", lambda: _settle(hands))]
-        todo += inline.joining(hands) or moving
+        moving = TAKE if stays and inline.closes(hands) else MOVE
+        todo += inline.joining(hands) or [(moving, lambda: _settle(hands))]
     if goal.filter_on and not before.filter.running:
         todo += [
             ("start the sender filter", hands.start_filter),

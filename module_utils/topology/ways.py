@@ -17,8 +17,9 @@ def steps(hands: Hands) -> list[Step]:
     if hands.before.owners(hands.ports.listen) == [hands.goal.owner(hands.ports)] and (
         inline.opens(hands) or inline.closes(hands)
     ):
+        # No sockets are steered: a host that cannot do that goes this way too.
         hands.outcome.handover = "in place"
-        return overlap.steps(hands)
+        return todo
     hindrance = overlap.hindrance(hands)
     if hands.request.handover == "overlap" and not hindrance:
         hands.outcome.handover = "overlap"

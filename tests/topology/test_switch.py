@@ -128,18 +128,13 @@ def assert_is_in(gateway: Gateway, topology: str) -> None:
     assert not gateway.steered()
 
 
+@WAYS
 @pytest.mark.parametrize(
-    ("first", "second", "way"),
-    [
-        (model.DIRECT, model.EDGE, "overlap"),
-        (model.DIRECT, model.EDGE, "plain"),
-        (model.DIRECT, model.INLINE, "overlap"),
-        (model.EDGE, model.INLINE, "overlap"),
-        (model.EDGE, model.INLINE, "plain"),
-    ],
+    ("first", "second"),
+    [(model.DIRECT, model.EDGE), (model.DIRECT, model.INLINE), (model.EDGE, model.INLINE)],
 )
 def test_a_gateway_is_moved_there_and_back(
-    request: pytest.FixtureRequest, first: str, second: str, way: str
+    request: pytest.FixtureRequest, way: str, first: str, second: str
 ) -> None:
     gateway = gateway_of(request, way, first)
     for here, wanted in ((first, second), (second, first)):
