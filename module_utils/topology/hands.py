@@ -314,9 +314,9 @@ class Hands:
         if request.topology == model.EDGE:
             options = request.options
         elif request.topology == model.INLINE:
-            between = request.between(self.before)
-            without = between.take_out(MasterDocument.parse(self.goal.master_cf), request.service)
-            options = between.front_options(without, request.service)
+            # The file without the filter shows what is the operator's own.
+            without = MasterDocument.parse(request.rendered(self.before, model.DIRECT))
+            options = request.between(self.before).front_options(without, request.service)
         return record.render(request.topology, self.ports, options, request.kept())
 
 

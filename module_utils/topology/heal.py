@@ -17,7 +17,6 @@ from .diagnosis import differences
 from .request import LOOPBACK, Outcome, Request
 from .survey import Survey, take
 from .switch import SwitchError, alone, snapshot_for, switch
-from .target import master_cf
 
 WAKE_SECONDS = 20.0
 
@@ -77,8 +76,9 @@ def heal(healing: Healing, *, check: bool = False) -> Outcome:
     """
     if not _awake(healing.before):
         if check:
-            outcome = Outcome(healing.before, healing.before, _wanted(healing, healing.before))
-            outcome.steps = ["wake Postfix", f"go to {healing.request.topology}"]
+            before, request = healing.before, healing.request
+            outcome = Outcome(before, before, request.rendered(before, request.topology))
+            outcome.steps = ["wake Postfix", f"go to {request.topology}"]
             return outcome
         _wake(healing)
     if not check:
@@ -150,23 +150,10 @@ def _refuse_strangers(survey: Survey, request: Request) -> None:
         raise SwitchError(msg)
 
 
-def _wanted(healing: Healing, survey: Survey) -> bytes:
-    """The master.cf of the wanted topology."""
-    request = healing.request
-    return master_cf(
-        survey.postfix.master_cf,
-        request.topology,
-        request.moved_to,
-        request.options,
-        service=request.service,
-        previous=record.options(),
-        between=request.between(survey),
-    )
-
-
 def _put_master_cf(healing: Healing, survey: Survey) -> None:
     """Let master.cf say what is wanted before Postfix reads it."""
-    request, wanted = healing.request, _wanted(healing, survey)
+    request = healing.request
+    wanted = request.rendered(survey, request.topology)
     if wanted != survey.postfix.master_cf:
         staging.validate(request.config_dir, {"master.cf": wanted})
         atomic.replace(request.master_cf, wanted)

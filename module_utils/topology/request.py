@@ -9,7 +9,7 @@ from pathlib import Path
 from . import model, record
 from .between import Between
 from .survey import Survey
-from .target import service_on
+from .target import master_cf, service_on
 
 LOOPBACK = "127.0.0.1"
 
@@ -75,6 +75,22 @@ class Request:
             overrides=survey.postfix.parameters["receive_override_options"],
             options=self.options,
             previous=record.options(topology=model.INLINE),
+        )
+
+    def rendered(self, survey: Survey, topology: str) -> bytes:
+        """What master.cf must say in a topology.
+
+        Raises:
+            PostfixError: the file as it is does not allow that.
+        """
+        return master_cf(
+            survey.postfix.master_cf,
+            topology,
+            self.moved_to,
+            self.options,
+            service=self.service,
+            previous=record.options(),
+            between=self.between(survey),
         )
 
     @property

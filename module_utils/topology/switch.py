@@ -17,7 +17,7 @@ from ..postfix import atomic, staging
 from ..postfix.errors import PostfixError
 from ..snapshots.snapshot import Snapshot, SnapshotError
 from ..snapshots.store import Store
-from . import fronts, goal, guard, journal, model, photograph, probe, record, ways
+from . import fronts, goal, guard, journal, model, photograph, probe, ways
 from .diagnosis import differences
 from .forecast import foreseen
 from .hands import Hands, Step
@@ -27,7 +27,6 @@ from .restore import RestoreError, goal_of, recover, request_for, restore
 from .services import ServiceError
 from .sockets import reachable
 from .survey import Survey, take
-from .target import master_cf
 
 LOCK_SECONDS = 60.0
 LAST = "last"
@@ -198,15 +197,7 @@ def _try_first(request: Request, survey: Survey, *, check: bool) -> bytes:
     _refuse(reasons)
     current = survey.postfix.master_cf
     try:
-        wanted = master_cf(
-            current,
-            request.topology,
-            request.moved_to,
-            request.options,
-            service=request.service,
-            previous=record.options(),
-            between=request.between(survey),
-        )
+        wanted = request.rendered(survey, request.topology)
         if wanted != current:
             staging.validate(request.config_dir, {"master.cf": wanted})
     except PostfixError as error:

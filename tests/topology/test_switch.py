@@ -266,6 +266,32 @@ def test_what_was_written_for_the_filter_between_reaches_it(inline: Gateway) -> 
     assert inline.survey().inline.needs == "fresh"
 
 
+def test_another_value_in_main_cf_is_taken_over_and_goes_with_the_filter(inline: Gateway) -> None:
+    declare(inline, model.INLINE)
+    with (inline.config_dir / "main.cf").open("a") as main:
+        main.write("receive_override_options = no_milters\n")
+    os.utime(inline.config_dir / "main.cf", (0, 0))
+    assert switch(inline.request(model.INLINE)).steps == [MOVE, RECORD]
+    given = b"receive_override_options=no_milters,no_unknown_recipient_checks\n"
+    assert given in inline.master_cf.read_bytes()
+    assert not switch(inline.request(model.INLINE)).changed
+    switch(inline.request(model.DIRECT))
+    assert inline.master_cf.read_text() == real.master_cf(inline.ports, model.DIRECT)
+
+
+def test_an_override_of_the_operators_own_comes_back_from_inline(direct: Gateway) -> None:
+    home = real.stock(direct.ports)
+    own = home + "  -o receive_override_options=no_unknown_recipient_checks\n"
+    stock = direct.master_cf.read_text().replace(home, own)
+    direct.master_cf.write_text(stock)
+    switch(direct.request(model.INLINE))
+    assert record.options(topology=model.INLINE) == {
+        "smtpd_proxy_filter": f"127.0.0.1:{direct.ports.proxy}"
+    }
+    switch(direct.request(model.DIRECT))
+    assert direct.master_cf.read_text() == stock
+
+
 @pytest.mark.parametrize("topology", [model.EDGE, model.DIRECT])
 def test_a_service_of_the_operators_own_in_its_place_stays(
     request: pytest.FixtureRequest, topology: str
