@@ -54,7 +54,8 @@ class Between:
         proxy: where it awaits Postfix, as ``127.0.0.1:10020``.
         after: the service that takes the mail back, as ``127.0.0.1:10021``.
         overrides: `receive_override_options` of main.cf.
-        options: further options of the service after the filter, or other values.
+        options: further options of the service after the filter, or other values; but for its
+            `syslog_name`, by which it is known.
         previous: what the last move gave to the service in front, as far as that is known.
     """
 
@@ -68,7 +69,8 @@ class Between:
         """The document with the filter in a service."""
         name, kind = front_of(document, service)
         options = self.front_options(document, service)
-        return put_in(document, name, kind, options, self.after, {**AFTER, **self.options})
+        after = {**AFTER, **self.options, "syslog_name": SYSLOG_NAME}
+        return put_in(document, name, kind, options, self.after, after)
 
     def take_out(self, document: MasterDocument, service: str) -> MasterDocument:
         """The document without the filter; unchanged if it is in none of the services."""

@@ -61,6 +61,16 @@ def test_the_service_after_the_filter_believes_it_and_nobody_else() -> None:
     assert is_after_filter(after)
 
 
+def test_the_options_of_the_operator_win_but_for_the_name_by_which_the_service_is_known() -> None:
+    wanted = {"smtpd_error_sleep_time": "1", "smtpd_milters": "", "syslog_name": "postfix/mine"}
+    document = put(STOCK, options=wanted)
+    (after,) = document.find(TAKES, "inet")
+    assert after.option("smtpd_error_sleep_time") == "1"
+    assert after.option("smtpd_milters") == ""
+    assert is_after_filter(after)
+    assert taken(document.render(), options=wanted) == STOCK
+
+
 @pytest.mark.parametrize(
     ("main_cf", "value"),
     [
