@@ -41,7 +41,10 @@ def put_in(
         NoSuchService: there is none of the first one.
     """
     new = doc.copy()
-    front = _only(new, service, kind)
+    front = _single(new, service, kind)
+    if not front:
+        msg = f"no active entry {service}/{kind}: add a line for it"
+        raise NoSuchService(msg)
     if new.find(after, INET):
         msg = f"{after}/{INET} is there already, in the place of the service after the filter"
         raise AmbiguousService(msg)
@@ -57,7 +60,7 @@ def put_in(
 
 
 def take_out(
-    doc: MasterDocument, service: str, kind: str, options: Mapping[str, str], after: str
+    doc: MasterDocument, service: str, kind: str, options: Mapping[str, str], after: str | None
 ) -> MasterDocument:
     """Return the document without the filter; what was edited meanwhile is kept.
 
@@ -66,28 +69,24 @@ def take_out(
         service: the name of the service whose mail the filter gets.
         kind: its type.
         options: what ``put_in`` gave it; an option with another value now is the operator's own.
-        after: the name of the service that takes the mail from the filter.
+        after: the name of the service that takes the mail from the filter; None lets it stay.
 
     Raises:
         AmbiguousService: two services of the first name.
-        NoSuchService: there is none.
     """
     new = doc.copy()
-    front = _only(new, service, kind)
-    ours = {name: None for name, value in options.items() if front.option(name) == value.strip()}
-    new.set_options(front, ours)
-    for entry in new.find(after, INET):
+    if front := _single(new, service, kind):
+        ours = [name for name, value in options.items() if front.option(name) == value.strip()]
+        new.set_options(front, dict.fromkeys(ours))
+    for entry in new.find(after, INET) if after else []:
         new.remove(entry)
     return new
 
 
-def _only(doc: MasterDocument, service: str, kind: str) -> Entry:
+def _single(doc: MasterDocument, service: str, kind: str) -> Entry | None:
     found = doc.find(service, kind)
-    if not found:
-        msg = f"no active entry {service}/{kind}: add a line for it"
-        raise NoSuchService(msg)
     if len(found) > 1:
         lines = " and ".join(str(entry.line) for entry in found)
         msg = f"lines {lines} are all entries of {service}/{kind}: comment all but one out"
         raise AmbiguousService(msg)
-    return found[0]
+    return found[0] if found else None

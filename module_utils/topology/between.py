@@ -73,17 +73,16 @@ class Between:
         return put_in(document, name, kind, options, self.after, after)
 
     def take_out(self, document: MasterDocument, service: str) -> MasterDocument:
-        """The document without the filter; unchanged if it is in none of the services."""
-        name, kind = front_of(document, service)
-        if not document.find(name, kind) or not self.is_in(document, service):
-            return document
-        given = self.previous or self._given(None)
-        return take_out(document, name, kind, {**given, PROXY: self.proxy}, self.after)
+        """The document without the filter; unchanged if it is in none of the services.
 
-    def is_in(self, document: MasterDocument, service: str) -> bool:
-        """Whether the file has anything of it."""
-        after = [one for one in document.find(self.after, INET) if is_after_filter(one)]
-        return bool(after) or self.passes(document, service)
+        In the place of the service after the filter a service of the operator's own stays.
+        """
+        ours = any(map(is_after_filter, document.find(self.after, INET)))
+        if not ours and not self.passes(document, service):
+            return document
+        given = {**(self.previous or self._given(None)), PROXY: self.proxy}
+        after = self.after if ours else None
+        return take_out(document, *front_of(document, service), given, after)
 
     def passes(self, document: MasterDocument, service: str) -> bool:
         """Whether the service in front hands its mail to the filter."""

@@ -37,9 +37,9 @@ def put(
     return put_in(MasterDocument.parse(data), "smtp", "inet", given, AFTER, after).render()
 
 
-def taken(data: bytes, options: dict[str, str] | None = None) -> bytes:
+def taken(data: bytes, options: dict[str, str] | None = None, after: str | None = AFTER) -> bytes:
     given = GIVEN if options is None else options
-    return take_out(MasterDocument.parse(data), "smtp", "inet", given, AFTER).render()
+    return take_out(MasterDocument.parse(data), "smtp", "inet", given, after).render()
 
 
 def has_arguments_behind_its_options(entry: Entry) -> bool:
@@ -173,6 +173,19 @@ def test_lines_that_were_put_around_the_services_are_kept() -> None:
     there = put(b"smtp inet n - n - - smtpd\n# below\n")
     edited = there.replace(AFTER.encode(), b"# between\n" + AFTER.encode())
     assert taken(edited) == b"smtp inet n - n - - smtpd\n# between\n# below\n"
+
+
+def test_each_of_the_two_may_have_gone() -> None:
+    there = put(b"smtp inet n - n - - smtpd\nx unix - - - - - x\n")
+    front, after = there.split(AFTER.encode())
+    assert taken(front) == b"smtp inet n - n - - smtpd\n"
+    assert taken(AFTER.encode() + after) == b"x unix - - - - - x\n"
+
+
+def test_the_service_after_the_filter_stays_if_so_wanted() -> None:
+    own = b"127.0.0.1:10021 inet n - n - - smtpd\n"
+    there = b"smtp inet n - n - - smtpd\n  -o smtpd_proxy_filter=127.0.0.1:10020\n" + own
+    assert taken(there, after=None) == b"smtp inet n - n - - smtpd\n" + own
 
 
 # What is refused

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from builders import LOOPBACK
 
-from module_utils.postfix.errors import InvalidConfig, NoSuchService
+from module_utils.postfix.errors import AmbiguousService, InvalidConfig, NoSuchService
 from module_utils.postfix.master_cf import MasterDocument
 from module_utils.topology.between import AFTER, Between, front_of, is_after_filter
 
@@ -177,3 +177,18 @@ def test_what_the_last_move_gave_is_taken_out_though_main_cf_says_something_else
 def test_what_the_operator_has_changed_since_is_kept() -> None:
     edited = put(STOCK).render().replace(LATER.encode(), b"no_milters")
     assert taken(edited) == STOCK + b"  -o receive_override_options=no_milters\n"
+
+
+def test_a_service_of_the_operators_own_after_the_filter_stays() -> None:
+    own = b"127.0.0.1:10021 inet n - y - - smtpd\n  -o syslog_name=postfix/mine\n"
+    assert taken(STOCK + own) == STOCK + own
+    assert taken(FRONT + own) == STOCK + own
+    with pytest.raises(AmbiguousService, match="10021/inet is there already"):
+        put(STOCK + own)
+
+
+def test_a_service_after_the_filter_goes_though_nothing_leads_to_it() -> None:
+    left = put(STOCK).render().removeprefix(FRONT)
+    assert taken(STOCK + left) == STOCK
+    # In topology edge the service in front has moved.
+    assert taken(b"#" + STOCK + BEHIND_IT + left) == b"#" + STOCK + BEHIND_IT

@@ -293,6 +293,18 @@ def test_an_override_of_the_operators_own_comes_back_from_inline(direct: Gateway
 
 
 @pytest.mark.parametrize("topology", [model.EDGE, model.DIRECT])
+def test_a_service_that_inline_has_left_behind_goes_with_the_next_move(
+    request: pytest.FixtureRequest, topology: str
+) -> None:
+    gateway = gateway_of(request, "overlap", topology)
+    stock = gateway.master_cf.read_text()
+    gateway.add_service(gateway.ports.after_proxy, "  -o syslog_name=postfix/after-filter\n")
+    assert switch(gateway.request(topology)).changed
+    assert gateway.master_cf.read_text() == stock
+    assert not gateway.survey().on(gateway.ports.after_proxy)
+
+
+@pytest.mark.parametrize("topology", [model.EDGE, model.DIRECT])
 def test_a_service_of_the_operators_own_in_its_place_stays(
     request: pytest.FixtureRequest, topology: str
 ) -> None:
