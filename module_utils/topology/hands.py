@@ -324,7 +324,7 @@ def _with_services(data: bytes, other: bytes, ports: list[int]) -> bytes:
     """A master.cf, and below it the entries of another one that it has not."""
     present, wanted = MasterDocument.parse(data), MasterDocument.parse(other)
     entries = [
-        encode("".join(entry.lines))
+        encode("".join(entry.lines).removesuffix("\n") + "\n")
         for port in ports
         if not present.listening_on(port)
         for entry in wanted.listening_on(port)

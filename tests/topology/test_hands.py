@@ -115,6 +115,13 @@ def test_only_the_entries_that_are_missing_are_added_below(
     assert _with_services(current, end.master_cf, ports) == result
 
 
+def test_an_added_entry_without_a_line_end_gets_one() -> None:
+    end = b"127.0.0.1:10021 inet n - y - - smtpd\nsmtp inet n - y - - smtpd"
+    assert _with_services(b"# mine\n", end, [25, 10021]) == (
+        b"# mine\nsmtp inet n - y - - smtpd\n127.0.0.1:10021 inet n - y - - smtpd\n"
+    )
+
+
 def test_postfix_listens_beside_the_filter_and_then_alone(shared_edge: Gateway) -> None:
     one = hands_of(shared_edge, model.DIRECT)
     one.add_services()
