@@ -117,6 +117,11 @@ def _proxy_obstacles(survey: Survey) -> list[str]:
     for home in document.listening_on(ports.listen) + behind:
         for front in document.find(*front_of(document, home.service)):
             found += _front_obstacles(survey, front)
+    found += [
+        f"{file}:{one.line}: {one.service} {one.type} has the port on which the sender filter "
+        "awaits Postfix: choose another sender_filter_inline_port"
+        for one in document.listening_on(ports.proxy)
+    ]
     return found + [
         f"{file}:{one.line}: {one.service} {one.type} is no service of topology inline: choose "
         "another postfix_gateway_after_filter_port"

@@ -170,6 +170,10 @@ def test_a_foreign_program_must_be_off_the_ports_around_the_filter(port: int) ->
     ("port", "said"),
     [
         (
+            10020,
+            "has the port on which the sender filter awaits Postfix: choose another sender_filter_",
+        ),
+        (
             10021,
             "is no service of topology inline: choose another postfix_gateway_after_filter_port",
         ),
