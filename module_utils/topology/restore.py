@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..postfix import atomic
 from ..postfix.errors import PostfixError
+from ..postfix.master_cf import MasterDocument
 from ..snapshots import kept
 from ..snapshots.kept import Kept
 from ..snapshots.snapshot import Snapshot, SnapshotError, Unit
@@ -113,13 +114,18 @@ def goal_of(snapshot: Snapshot, store: Store) -> Goal:
         msg = f"snapshot {snapshot.name} has no {path}"
         raise SnapshotError(msg)
     ports, owners = snapshot.state.ports, snapshot.state.owners
+    master_cf = store.content(file.content)
     postfix_on = {ports[name] for name, found in owners.items() if model.POSTFIX in found}
+    after_proxy = model.Ports(**ports).after_proxy
+    # An older release did not look whose that port was.
+    if "after_proxy" not in owners and MasterDocument.parse(master_cf).listening_on(after_proxy):
+        postfix_on.add(after_proxy)
     was_open = {
         front.topology
         for front, port in ((fronts.EDGE, "listen"), (fronts.INLINE, "proxy"))
         if model.FILTER in owners.get(port, [])
     }
-    return Goal(store.content(file.content), frozenset(postfix_on), frozenset(was_open))
+    return Goal(master_cf, frozenset(postfix_on), frozenset(was_open))
 
 
 def _files(snapshot: Snapshot) -> tuple[list[Kept], list[Kept]]:

@@ -361,6 +361,26 @@ def test_a_filter_between_that_is_to_stay_reads_the_files_that_were_put_back(
     assert inline.survey().inline.needs == "fresh"
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_a_snapshot_that_knows_of_no_inline_is_gone_back_to(
+    shared_direct: Gateway, own: bool
+) -> None:
+    """An older release kept two ports and one front; the operator may have the third port."""
+    gateway = shared_direct
+    if own:
+        gateway.add_service(gateway.ports.after_proxy)
+    stock, whole = gateway.master_cf.read_bytes(), snapshot_of(gateway)
+    owners = {name: whole.state.owners[name] for name in ("listen", "smtp")}
+    units = {name: whole.state.units[name] for name in fronts.EDGE.units}
+    snapshot = replace(whole, state=replace(whole.state, owners=owners, units=units))
+    switch(gateway.request(model.EDGE if own else model.INLINE))
+    put_back(snapshot)
+    assert seen_topology(gateway.survey()) == model.DIRECT
+    assert gateway.master_cf.read_bytes() == stock
+    assert bool(gateway.survey().on(gateway.ports.after_proxy)) == own
+    assert gateway.survey().inline.stopped
+
+
 def test_a_snapshot_of_no_topology_is_gone_back_to(direct: Gateway) -> None:
     """Nobody on either port, and the filter that starts at boot."""
     state = State(
