@@ -13,6 +13,7 @@ from sender_filter.core.replies import Reply
 from sender_filter.core.smtp.client_stream import MOST_PENDING, MOST_UNREAD
 from sender_filter.core.smtp.content import EndOfData
 from sender_filter.core.smtp.events import (
+    BeginTls,
     CloseClient,
     CloseServer,
     HeadersComplete,
@@ -198,9 +199,10 @@ def headers(lines):
 class Gateway:
     """Client, session and server put together; ``judge`` refuses a section with ``Bad``."""
 
-    def __init__(self, *, strict, judge_headers):
+    def __init__(self, *, strict, judge_headers, ends_tls=False, single=False):
         self.postfix = SmallPostfix(strict=strict)
-        self.session = Session(judge_headers=judge_headers)
+        self.session = Session(judge_headers=judge_headers, ends_tls=ends_tls)
+        self.single = single
         self.events = []
         self.sent = b""
         self.heard = b""
@@ -209,12 +211,18 @@ class Gateway:
         self.run(self.session.from_server(self.postfix.greeting()))
 
     def client(self, data):
-        self.run(self.session.from_client(data))
+        self.feed(self.session.from_client, data)
 
     def server(self):
         """Let the replies through that Postfix has given."""
         replies, self.replies = self.replies, b""
-        self.run(self.session.from_server(replies))
+        self.feed(self.session.from_server, replies)
+
+    def feed(self, side, data):
+        """Bytes of one side; a handshake is made behind what came with its STARTTLS."""
+        for piece in [bytes([b]) for b in data] if self.single else [data]:
+            self.run(side(piece))
+        self.session.tls_begun()
 
     def run(self, events):
         for event in events:
@@ -394,6 +402,38 @@ def test_judging_changes_nothing_for_those_who_pass(pieces, patience, strict):
     if not any(isinstance(e, Lost | SessionEnded | TlsBegun) for e in gateway.events):
         assert gateway.told() == gateway.postfix.told
         assert CloseClient not in gateway.closed
+
+
+def with_tls_here(pieces, patience, *, judge_headers, single):
+    gateway = Gateway(strict=True, judge_headers=judge_headers, ends_tls=True, single=single)
+    talks(gateway, [b"EHLO x\r\n", *pieces], patience)
+    return gateway
+
+
+TLS_TALK = st.lists(st.one_of(st.just([b"STARTTLS\r\n"]), st.just([b"EHLO y\r\n"]), TALK)).map(
+    lambda parts: list(itertools.chain(*parts))
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(TLS_TALK, st.lists(st.booleans(), max_size=12), st.booleans())
+def test_with_tls_ended_here_pieces_give_the_same(pieces, patience, judge_headers):
+    whole = with_tls_here(pieces, patience, judge_headers=judge_headers, single=False)
+    singly = with_tls_here(pieces, patience, judge_headers=judge_headers, single=True)
+    assert (singly.sent, singly.events) == (whole.sent, whole.events)
+    if not singly.closed & {CloseClient}:
+        assert singly.heard == whole.heard
+
+
+@settings(max_examples=150, deadline=None)
+@given(TLS_TALK, st.lists(st.booleans(), max_size=12), st.booleans())
+def test_postfix_is_not_asked_for_tls_that_ends_here(pieces, patience, judge_headers):
+    gateway = with_tls_here(pieces, patience, judge_headers=judge_headers, single=False)
+    if not any(isinstance(e, Lost) for e in gateway.events):
+        assert not gateway.postfix.secret
+        assert not any(isinstance(e, TlsBegun) for e in gateway.events)
+        asked = sum(isinstance(e, BeginTls) for e in gateway.events)
+        assert asked == gateway.heard.count(b"220 2.0.0 Ready") <= 1
 
 
 @settings(deadline=None)

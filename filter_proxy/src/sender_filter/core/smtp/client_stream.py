@@ -19,6 +19,7 @@ from sender_filter.core.smtp.events import (
     ToServer,
 )
 from sender_filter.core.smtp.lines import MOST_LINE, LineBuffer
+from sender_filter.core.smtp.tls_here import TlsHere
 
 MOST_HEADER_BYTES = 64 * 1024
 MOST_HEADER_LINES = 1000
@@ -53,14 +54,16 @@ class ClientStream:
         judging: Whether a header section waits for its judgement.
         chunk: How many bytes of a BDAT chunk are to come; -1 if this is no chunk.
         last: Whether that chunk ends its message.
+        holds: Whether only what was read is passed on; if not, everything goes at once.
     """
 
     __slots__ = (
         "_begun", "_data", "_end", "_headers", "_judge", "_lines", "_looked", "_position", "_sent",
-        "_step", "chunk", "chunking", "emit", "judging", "last", "pending",
+        "_step", "_tls", "chunk", "chunking", "emit", "holds", "judging", "last",
+        "pending",
     )  # fmt: skip
 
-    def __init__(self, *, judge_headers: bool, greeted: bool) -> None:
+    def __init__(self, *, judge_headers: bool, greeted: bool, tls: TlsHere | None) -> None:
         """Begin before the greeting, or behind greeting and EHLO."""
         self.pending: deque[Command] = deque(() if greeted else (commands.CONNECT,))
         self.emit: Callable[[Event], None]
@@ -68,7 +71,9 @@ class ClientStream:
         self.judging = False
         self.chunk = -1
         self.last = False
+        self.holds = judge_headers or tls is not None
         self._judge = judge_headers
+        self._tls = tls
         self._begun = False  # whether a BDAT was seen of the message
         self._data = b""
         self._position = 0
@@ -109,6 +114,12 @@ class ClientStream:
         finally:
             self._flush()
 
+    def begin_tls(self) -> None:
+        """Read anew; what came behind STARTTLS was not encrypted and is void (RFC 3207)."""
+        self.drop()
+        self.chunking = self._begun = False
+        self._step = self._command
+
     def answered(self, command: Command, code: int) -> None:
         """A reply to a command: it says how to read on."""
         if command.verb in UNCERTAIN:
@@ -136,11 +147,12 @@ class ClientStream:
         self._step = self._content if self.chunk < 0 else self._chunk
         self.run()
 
-    def _flush(self) -> None:
-        """With headers to judge, pass on what was read; without, it went at once."""
-        if self._judge and self._sent < self._position:
-            self.emit(ToServer(self._data[self._sent : self._position]))
-            self._sent = self._position
+    def _flush(self, end: int | None = None) -> None:
+        """Pass on what was read, if it did not go at once: all of it, or up to ``end``."""
+        position = self._position if end is None else end
+        if self.holds and self._sent < position:
+            self.emit(ToServer(self._data[self._sent : position]))
+            self._sent = position
 
     def _wait(self) -> bool:
         return False
@@ -149,12 +161,19 @@ class ClientStream:
         if len(self.pending) >= MOST_PENDING:
             self._step = self._wait
             return False
-        line, self._position = self._lines.take(self._data, self._position)
+        start = self._position
+        if self._tls is not None and self._is_part_of_line(start):
+            return False
+        line, self._position = self._lines.take(self._data, start)
         if line is None:
             return False
         if len(line) >= MOST_LINE:
             raise CannotFollow("command line too long")
         command = commands.parse(line)
+        if self._tls is not None and (own := self._tls.own_reply(command)) is not None:
+            self._flush(start)
+            self._sent = self._position
+            command = Command("other", own=own)
         verb = command.verb
         self.pending.append(command)
         if verb in RESTARTING:
@@ -164,6 +183,10 @@ class ClientStream:
         elif verb in UNCERTAIN:
             self._step = self._wait
         return True
+
+    def _is_part_of_line(self, start: int) -> bool:
+        """Whether a command's end is not there yet; it is not passed on before it is known."""
+        return self._data.find(b"\n", start) < 0 and len(self._data) - start < MOST_LINE
 
     def _sasl_response(self) -> bool:
         """A line of SASL (RFC 4954 section 4): not looked at, and answered like a command."""

@@ -9,6 +9,8 @@ from typing import Literal, get_args
 
 from msgspec import Struct
 
+from sender_filter.core.replies import Reply
+
 Verb = Literal[
     "HELO", "EHLO", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "VRFY", "ETRN", "HELP", "QUIT",
     "AUTH", "STARTTLS", "XCLIENT", "XFORWARD", "other", "connect", "end of data",
@@ -24,12 +26,14 @@ class Command(Struct, frozen=True, gc=False):
         address: Of MAIL and RCPT, the address between the angle brackets.
         size: Of BDAT, how many bytes follow.
         last: Of BDAT, whether the message ends with them.
+        own: The reply, where Postfix does not get the command.
     """
 
     verb: Verb
     address: str = ""
     size: int = 0
     last: bool = False
+    own: Reply | None = None
 
 
 UNCERTAIN = frozenset[Verb](("DATA", "AUTH", "STARTTLS", "QUIT", "other"))
@@ -75,6 +79,8 @@ def parse(line: bytes) -> Command:
         return Command("MAIL", _address(arguments))
     if verb == b"BDAT":
         return _bdat(arguments.split())
+    if verb == b"STARTTLS" and arguments.strip():
+        return _OTHER  # 501, RFC 3207 section 4
     return _PLAIN.get(verb, _OTHER)
 
 

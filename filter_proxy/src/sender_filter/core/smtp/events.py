@@ -83,6 +83,13 @@ class TlsBegun(Struct, frozen=True, gc=False):
     """Postfix agreed to STARTTLS: nothing is seen from here on (RFC 3207)."""
 
 
+class BeginTls(Struct, frozen=True, gc=False):
+    """The client was told to begin its TLS handshake, and nothing that it has sent is left.
+
+    The session goes on with ``tls_begun``; what the client sends then, it has encrypted.
+    """
+
+
 class Lost(Struct, frozen=True, gc=False):
     """The session cannot be followed any further, and nothing is guessed."""
 
@@ -108,6 +115,7 @@ Event = (
     | HeadersTooLong
     | MessageAnswered
     | TlsBegun
+    | BeginTls
     | Lost
     | SessionEnded
 )

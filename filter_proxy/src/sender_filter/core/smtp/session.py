@@ -12,6 +12,10 @@ of being passed on, since that would be a way around the judgement. No client is
 does not break RFC 5321: those commands are longer than Postfix reads, BDAT was not offered or
 was refused as unknown, or a line with a lone dot is within content after or before a bare LF,
 which Postfix drops or takes for the end. Other bare LFs and CRs pass.
+
+With ``ends_tls`` the session is the one within the encryption as well: ``BeginTls`` asks for the
+handshake, and ``tls_begun`` says that it was made. A client's command is then passed on when its
+line is whole, and Postfix's reply to EHLO with another offer (``tls_here``).
 """
 
 from typing import Literal
@@ -21,6 +25,7 @@ from sender_filter.core.smtp.answers import Answers, message_answered
 from sender_filter.core.smtp.client_stream import GO_AHEAD, MORE_SASL, ClientStream, DoubtfulEnd
 from sender_filter.core.smtp.commands import Command
 from sender_filter.core.smtp.events import (
+    BeginTls,
     CannotFollow,
     CloseClient,
     CloseServer,
@@ -34,6 +39,7 @@ from sender_filter.core.smtp.events import (
 )
 from sender_filter.core.smtp.refused_message import BARE_NEWLINE, RefusedMessage
 from sender_filter.core.smtp.replies_parser import RepliesParser, ServerReply
+from sender_filter.core.smtp.tls_here import READY, TlsHere
 
 NOT_FOLLOWED = Reply(421, "4.7.0", "Session cannot be followed, closing")
 """To a client whose headers would be judged and whose session cannot be followed."""
@@ -46,11 +52,12 @@ _NOT_READ = frozenset({500, 502, 530})
 _ACCESS_DENIED = "5.7.0"
 """To a BDAT that Postfix does not know, or does not look at: it reads the chunk as commands."""
 
-Mode = Literal["following", "pipe", "ended", "refusing", "closed"]
+Mode = Literal["following", "handshake", "pipe", "ended", "refusing", "closed"]
 """What is done with the bytes of both sides.
 
-following: read and passed on; pipe: passed on; ended: Postfix's passed on, and the client's unless
-headers are judged; refusing: the client's read, Postfix's dropped; closed: dropped.
+following: read and passed on; handshake: there are none; pipe: passed on; ended: Postfix's passed
+on, and the client's if they are not read first; refusing: the client's read, Postfix's dropped;
+closed: dropped.
 """
 
 
@@ -61,19 +68,25 @@ class Session:
     """
 
     __slots__ = (
-        "_answers", "_client", "_events", "_judge", "_mode", "_refused", "_replies", "_verdict",
+        "_answers", "_client", "_events", "_hello", "_judge", "_mode", "_refused", "_replies",
+        "_tls", "_verdict",
     )  # fmt: skip
 
-    def __init__(self, *, judge_headers: bool, greeted: bool = False) -> None:
+    def __init__(
+        self, *, judge_headers: bool, greeted: bool = False, ends_tls: bool = False
+    ) -> None:
         """Begin a session.
 
         Args:
             judge_headers: Whether each header section shall wait for a judgement.
             greeted: Whether greeting and EHLO are over, as in topology ``inline``; BDAT is then
                 taken not to be offered.
+            ends_tls: Whether STARTTLS is answered here, whatever Postfix offers.
         """
         self._events: list[Event] = []
-        self._client = ClientStream(judge_headers=judge_headers, greeted=greeted)
+        self._tls = TlsHere() if ends_tls else None
+        self._hello = b""  # what has come of a reply to EHLO that will be changed
+        self._client = ClientStream(judge_headers=judge_headers, greeted=greeted, tls=self._tls)
         self._replies = RepliesParser()
         self._answers = Answers()
         self._judge = judge_headers
@@ -92,11 +105,12 @@ class Session:
         mode = self._mode
         if mode == "refusing":
             return self._refused.receive(data)
-        if mode == "pipe" or (mode in ("following", "ended") and not self._judge):
+        if mode == "pipe" or (mode in ("following", "ended") and not self._client.holds):
             events.append(ToServer(data))
         if mode == "following":
             try:
                 self._client.feed(data)
+                self._speak()
             except CannotFollow as why:
                 self._lose(why)
         return events
@@ -104,14 +118,20 @@ class Session:
     def from_server(self, data: bytes) -> list[Event]:
         """Take bytes of Postfix."""
         events = self._collect()
-        if self._mode in ("following", "pipe", "ended"):
-            events.append(ToClient(data))
+        # Where replies are changed or added, each line has to be seen before the next one.
+        for part in [data] if self._tls is None else data.splitlines(keepends=True):
+            self._take_replies(part)
         if self._mode == "following":
             try:
-                self._read_replies(data)
+                self._speak()
             except CannotFollow as why:
                 self._lose(why)
         return events
+
+    def tls_begun(self) -> None:
+        """The handshake that ``BeginTls`` has asked for is over: go on with what was encrypted."""
+        if self._mode == "handshake":
+            self._mode = "following"
 
     def judge_pass(self) -> list[Event]:
         """Let the message pass whose ``HeadersComplete`` came last."""
@@ -119,6 +139,7 @@ class Session:
         if self._judging():
             try:
                 self._client.passed()
+                self._speak()
             except CannotFollow as why:
                 self._lose(why)
         return events
@@ -145,6 +166,36 @@ class Session:
         self._client.emit = self._events.append
         return self._events
 
+    def _take_replies(self, data: bytes) -> None:
+        if self._mode == "following" and self._awaits_hello():
+            self._hello += data
+        elif self._mode in ("following", "pipe", "ended"):
+            self._events.append(ToClient(data))
+        if self._mode == "following":
+            try:
+                self._read_replies(data)
+            except CannotFollow as why:
+                self._lose(why)
+
+    def _awaits_hello(self) -> bool:
+        """Whether the next reply is one to EHLO, and will be changed."""
+        pending = self._client.pending
+        return self._tls is not None and bool(pending) and pending[0].verb == "EHLO"
+
+    def _speak(self) -> None:
+        """Answer what Postfix does not get, when its turn has come."""
+        pending = self._client.pending
+        while self._mode == "following" and pending and (own := pending[0].own) is not None:
+            command = pending.popleft()
+            self._events.append(ToClient(own.line()))
+            if self._tls is not None and own is READY:
+                self._tls.begin()
+                self._client.begin_tls()
+                self._mode = "handshake"
+                self._events.append(BeginTls())
+            else:
+                self._client.answered(command, own.code)
+
     def _read_replies(self, data: bytes) -> None:
         for reply in self._replies.feed(data):
             if self._client.pending:
@@ -160,6 +211,11 @@ class Session:
 
     def _answer(self, command: Command, reply: ServerReply) -> None:
         """Match a command with its reply."""
+        if self._tls is not None:
+            self._tls.answered(command, reply.code)
+            if self._hello:
+                self._events.append(ToClient(self._tls.hello(self._hello)))
+                self._hello = b""
         event = self._answers.event(command, reply)
         if event is not None:
             self._events.append(event)
@@ -217,8 +273,10 @@ class Session:
     def _pipe(self) -> None:
         """Pass everything on from here, first what waits."""
         unread = self._leave("pipe")
-        if self._judge and unread:
+        if self._client.holds and unread:
             self._events.append(ToServer(unread))
+        if self._hello:
+            self._events.append(ToClient(self._hello))
 
     def _leave(self, mode: Mode) -> bytes:
         """Stop following; return what was not read, and keep nothing of it."""
