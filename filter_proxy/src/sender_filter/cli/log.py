@@ -153,6 +153,7 @@ def _in_words(record: Record) -> str:
             f"{who} ended {record.ended} after {record.seconds} s, "
             f"{record.from_client} bytes in, {record.from_upstream} bytes out"
         )
+        text += f" (TLS handshake: {record.tls_problem})" if record.tls_problem else ""
     else:
         why = [check.detail for check in record.checks if check.detail]
         if record.peer:

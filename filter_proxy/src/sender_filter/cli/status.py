@@ -48,6 +48,7 @@ def _rows(answer: Status) -> list[tuple[str, str]]:
         ("run time", f"{answer.entries} blocks and approvals, {answer.profiles} profiles"),
         ("state", answer.state_problem or "kept"),
         *(("not seen", f"{count} sessions: {why}") for why, count in answer.unseen.items()),
+        *(("TLS", f"{count} sessions: {result}") for result, count in answer.tls.items()),
     ]
 
 

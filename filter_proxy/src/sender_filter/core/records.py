@@ -49,10 +49,14 @@ End = Literal[
     "cut",
     "refused",
     "timed_out",
+    "tls_failed",
 ]
 """Who ended a relayed session first, and whether in order (``closed``) or not (``lost``);
 ``refused``: the filter itself, by refusing a message; ``timed_out``: because the client was silent
-or too slow."""
+or too slow; ``tls_failed``: a handshake with it."""
+
+Tls = Literal["ended"]
+"""Of a session that was encrypted: that the filter has ended TLS, and seen what was said."""
 
 
 class Check(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -93,6 +97,7 @@ class DecisionRecord(Struct, frozen=True, omit_defaults=True, tag_field="event",
         peer: The client, where that is not the address.
         hop: Which Received header named the address, the topmost being 1.
         doubt: Why the walk through the Received headers stopped where it did.
+        tls: How headers were seen that came encrypted.
     """
 
     time: str
@@ -107,6 +112,7 @@ class DecisionRecord(Struct, frozen=True, omit_defaults=True, tag_field="event",
     peer: str | None = None
     hop: int = 0
     doubt: str | None = None
+    tls: Tls | None = None
 
 
 class SessionRecord(Struct, frozen=True, omit_defaults=True, tag_field="event", tag="session"):
@@ -124,6 +130,8 @@ class SessionRecord(Struct, frozen=True, omit_defaults=True, tag_field="event", 
         reply: What the filter said because Postfix went away before its greeting, or because the
             client's time was up.
         unseen: Why the filter did not see all of it: ``tls``, or what it could not follow.
+        tls: Whether the filter has ended its TLS.
+        tls_problem: Why the handshake with the filter failed.
     """
 
     time: str
@@ -136,6 +144,8 @@ class SessionRecord(Struct, frozen=True, omit_defaults=True, tag_field="event", 
     ended: End
     reply: str | None = None
     unseen: str | None = None
+    tls: Tls | None = None
+    tls_problem: str | None = None
 
 
 class BlockRecord(Struct, frozen=True, omit_defaults=True, tag_field="event", tag="block"):

@@ -57,6 +57,9 @@ class Services(NamedTuple):
     tally: Callable[[Decision], None]
 
 
+_NOBODY = Interests(lambda *_: None, None, lambda _: None)
+
+
 class Door(ABC):
     """Admits, refuses and counts clients.
 
@@ -70,6 +73,7 @@ class Door(ABC):
         relayed_total: Sessions relayed since the start.
         refused_total: Clients and messages refused since the start.
         unseen_total: Sessions whose rest could not be read along, by the reason.
+        tls_total: Handshakes that the filter has made, and those that have failed.
     """
 
     behind_postfix: ClassVar[bool]
@@ -79,6 +83,7 @@ class Door(ABC):
         """Make a door that nobody has come through."""
         self.settings = settings
         self.unseen_total: Counter[str] = Counter()
+        self.tls_total: Counter[str] = Counter()
         # Behind Postfix its own limits have been in force (anvil(8), smtpd_timeout).
         expired = None if self.behind_postfix else self._expired
         self._limits = Limits(lambda: self.settings.config.limits, expired)
@@ -88,7 +93,7 @@ class Door(ABC):
         self.refused_total = 0
         self._judge, self._ledger, self._upstream, self._records, self._tally = services
         self._arrivals = Arrivals()
-        self._hooks = Hooks(self._ended, self._worded(replies.upstream_away()))
+        self._hooks = Hooks(self._ended, self._spawn, self._worded(replies.upstream_away()))
         self._tasks: set[asyncio.Task[None]] = set()
         self._on_empty: Callable[[], None] = lambda: None
 
@@ -178,12 +183,14 @@ class Door(ABC):
     def _attend(self, session: Session, decision: Decision) -> None:
         """Count a client who is served, and read along if anybody wants to know what it says."""
         if session.ours or decision.function == "approved":
+            self._observe(session, None, _NOBODY)
             return
         peer = session.arrival.client.address
         if self._is_new(session.arrival):
             self._ledger.connected(peer)
         known = self.settings.policy.is_known(peer)
         if not (known or self._ledger.reads_along):
+            self._observe(session, None, _NOBODY)
             return
 
         async def judge(section: bytes, sender: str) -> Verdict:
@@ -198,9 +205,16 @@ class Door(ABC):
 
         judges = known or self._ledger.judges_senders
         interests = Interests(transaction, judge if judges else None, unseen)
-        session.observer = Observer(
-            None if known else peer, interests, session.carry, greeted=self.behind_postfix
-        )
+        self._observe(session, None if known else peer, interests)
+
+    def _observe(self, session: Session, subject: Address | None, interests: Interests) -> None:
+        """Read along, for those who want to know or to end TLS."""
+        session.context = None if self.behind_postfix else self.settings.tls
+        ends_tls = session.context is not None
+        if ends_tls or interests is not _NOBODY:
+            session.observer = Observer(
+                subject, interests, session.carry, greeted=self.behind_postfix, ends_tls=ends_tls
+            )
 
     async def _judge_message(self, session: Session, section: bytes, sender: str) -> Verdict:
         """Judge a message of a session by its headers and its envelope sender."""
@@ -216,7 +230,7 @@ class Door(ABC):
             checks = (*decision.checks, check)
             decision = Decision("throttling", "temporary", checks, reply)
         decision = self.worded(decision)
-        self._record(session.arrival, decision, origin)
+        self._record(session.arrival, decision, origin, encrypted=session.tls == "ended")
         profiled = origin.found != "none" and decision.function != "approved"
         return Verdict(origin.address if profiled else None, decision.reply)
 
@@ -247,15 +261,24 @@ class Door(ABC):
         if len(self.refused) > self.settings.config.limits.sessions:
             client.hurry()
 
-    def _record(self, who: Arrival, decision: Decision, origin: Source | None = None) -> None:
+    def _record(
+        self,
+        who: Arrival,
+        decision: Decision,
+        origin: Source | None = None,
+        *,
+        encrypted: bool = False,
+    ) -> None:
         if decision.reply is not None:
             self.refused_total += 1
         self._tally(decision)
-        self._records.put(recording.of_decision(who, decision, origin))
+        self._records.put(recording.of_decision(who, decision, origin, encrypted=encrypted))
 
     def _ended(self, session: Session) -> None:
         """A relayed session is over."""
         self._limits.leave(session)
+        if session.tls is not None:
+            self.tls_total["ended" if session.tls == "ended" else "failed"] += 1
         self._records.put(recording.of_session(session))
         self._left()
 

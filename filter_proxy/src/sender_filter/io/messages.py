@@ -169,6 +169,7 @@ class Status(Struct, frozen=True, tag_field="answer", tag="status"):
         profiles: Addresses that the IP Profiler remembers.
         state_problem: Why blocks and counters are not being kept now.
         unseen: Sessions whose rest could not be read along, by the reason.
+        tls: Handshakes: how many the filter has made, and how many failed.
     """
 
     version: str
@@ -197,6 +198,7 @@ class Status(Struct, frozen=True, tag_field="answer", tag="status"):
     profiles: int
     state_problem: str | None
     unseen: dict[str, int]
+    tls: dict[str, int]
 
 
 class Explanation(Struct, frozen=True, tag_field="answer", tag="check"):

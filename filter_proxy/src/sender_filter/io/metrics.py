@@ -43,6 +43,7 @@ class Metrics:
         self._state = self._gauge("state_kept", "Whether blocks and counters are being kept")
         self._dropped = self._gauge("records_dropped", "Records lost since the start")
         self._unseen = self._gauge("unseen_sessions", "Sessions not read along to the end", "why")
+        self._tls = self._gauge("tls_sessions", "TLS handshakes with the filter", "result")
 
     def count(self, decision: Decision) -> None:
         """A decision was made."""
@@ -66,6 +67,8 @@ class Metrics:
         self._dropped.set(status.records_dropped)
         for why, count in status.unseen.items():
             self._unseen.labels("tls" if why == "tls" else "not followed").set(count)
+        for result, count in status.tls.items():
+            self._tls.labels(result).set(count)
         return generate_latest(self._registry)
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:

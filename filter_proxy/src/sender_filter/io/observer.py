@@ -11,6 +11,7 @@ from typing import NamedTuple
 from sender_filter.core.addresses import Address
 from sender_filter.core.replies import Reply
 from sender_filter.core.smtp.events import (
+    BeginTls,
     CloseClient,
     CloseServer,
     Event,
@@ -24,7 +25,7 @@ from sender_filter.core.smtp.session import Session as Smtp
 from sender_filter.core.smtp.transactions import Transaction, Transactions
 from sender_filter.io.journal import log
 
-Carry = ToServer | ToClient | CloseServer | CloseClient
+Carry = ToServer | ToClient | CloseServer | CloseClient | BeginTls
 """What the shell is to do with the connections."""
 
 
@@ -70,6 +71,7 @@ class Observer:
         carry: Callable[[list[Carry]], None],
         *,
         greeted: bool,
+        ends_tls: bool,
     ) -> None:
         """Begin to follow a session.
 
@@ -78,8 +80,10 @@ class Observer:
             interests: Who wants to know.
             carry: Does to the connections what a judgement, which came later, demands.
             greeted: Whether greeting and EHLO are over.
+            ends_tls: Whether STARTTLS is answered by the filter.
         """
-        self._smtp = Smtp(judge_headers=interests.judge is not None, greeted=greeted)
+        judges = interests.judge is not None
+        self._smtp = Smtp(judge_headers=judges, greeted=greeted, ends_tls=ends_tls)
         self._subject = subject
         self._interests = interests
         self._carry = carry
@@ -100,6 +104,10 @@ class Observer:
         """Take bytes of Postfix; return what is to be done."""
         return list(self._note(self._smtp.from_server(data)))
 
+    def tls_begun(self) -> None:
+        """The handshake was made that was asked for."""
+        self._smtp.tls_begun()
+
     def close(self) -> None:
         """The session is over."""
         if self._task is not None:
@@ -109,7 +117,7 @@ class Observer:
     def _note(self, events: list[Event]) -> Iterator[Carry]:
         for event in events:
             match event:
-                case ToServer() | ToClient() | CloseServer() | CloseClient():
+                case ToServer() | ToClient() | CloseServer() | CloseClient() | BeginTls():
                     yield event
                 case HeadersComplete():
                     self._ask(event.section)

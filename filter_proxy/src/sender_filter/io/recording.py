@@ -9,7 +9,9 @@ from sender_filter.io.arrival import Arrival
 from sender_filter.io.relay import Session
 
 
-def of_decision(who: Arrival, decision: Decision, origin: Source | None) -> DecisionRecord:
+def of_decision(
+    who: Arrival, decision: Decision, origin: Source | None, *, encrypted: bool
+) -> DecisionRecord:
     """A decision about a client or, with an origin, about a message of it."""
     peer = who.client.address
     address, found, hop, doubt = origin or Source(peer, who.found, 0)
@@ -26,6 +28,7 @@ def of_decision(who: Arrival, decision: Decision, origin: Source | None) -> Deci
         peer=None if address == peer else str(peer),
         hop=hop,
         doubt=doubt,
+        tls="ended" if encrypted else None,
     )
 
 
@@ -42,4 +45,6 @@ def of_session(session: Session) -> SessionRecord:
         ended=session.end or "cut",
         reply=None if session.reply is None else str(session.reply),
         unseen=session.unseen,
+        tls="ended" if session.tls == "ended" else None,
+        tls_problem=session.tls_problem,
     )

@@ -7,18 +7,26 @@ at.
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import cast
+import ssl
+from collections.abc import Callable, Coroutine
+from typing import Literal, cast
 
 from sender_filter.core import replies
 from sender_filter.core.pace import Pace, Traffic
 from sender_filter.core.records import End
 from sender_filter.core.replies import Reply
-from sender_filter.core.smtp.events import CloseClient, CloseServer, ToClient, ToServer
+from sender_filter.core.smtp.events import (
+    BeginTls,
+    CloseClient,
+    CloseServer,
+    ToClient,
+    ToServer,
+)
 from sender_filter.io.arrival import Arrival
 from sender_filter.io.deadlines import Deadlines
 from sender_filter.io.observer import Carry, Observer
 from sender_filter.io.refusing import LINGER_SECONDS
+from sender_filter.io.tls import TlsError, handshake
 
 BUFFER_BYTES = 128 * 1024
 """How much may wait for one side before the other is no longer read."""
@@ -44,7 +52,8 @@ class Side(asyncio.Protocol):
     """
 
     __slots__ = (
-        "early", "eof", "full", "lost", "other", "received", "session", "transport", "whole",
+        "early", "encrypted", "eof", "full", "lost", "other", "received", "session", "transport",
+        "whole",
     )  # fmt: skip
 
     def __init__(self, session: "Session") -> None:
@@ -53,6 +62,7 @@ class Side(asyncio.Protocol):
         self.other: Side
         self.transport: asyncio.Transport | None = None
         self.early = b""
+        self.encrypted = False
         self.received = 0
         self.whole = True  # whether all that came ends with the end of a line
         self.eof = False
@@ -72,6 +82,14 @@ class Side(asyncio.Protocol):
         self.connection_made(transport)
         self.data_received(early)
 
+    def encrypt(self, transport: asyncio.Transport) -> None:
+        """Go on with the same connection, which is encrypted from now on."""
+        self.session.hooks.stalls.stop(self)
+        self.full = False
+        self.encrypted = True
+        self.transport = transport
+        transport.set_write_buffer_limits(high=BUFFER_BYTES)
+
     def data_received(self, data: bytes) -> None:
         """Pass bytes on; hold those of a client that talks before Postfix is there."""
         self.received += len(data)
@@ -84,10 +102,10 @@ class Side(asyncio.Protocol):
             self.transport.pause_reading()
 
     def eof_received(self) -> bool:
-        """Pass a half-close on; what the other side still says is passed too."""
+        """Pass a half-close on; what the other side still says is passed too, but not under TLS."""
         self.eof = True
         self.session.side_closed(self)
-        return True
+        return not self.encrypted
 
     def pause_writing(self) -> None:
         """This side takes no more: stop reading from the other one."""
@@ -114,8 +132,12 @@ class Side(asyncio.Protocol):
             self.transport.write(data)
 
     def finish(self) -> None:
-        """Send a FIN after all that was written."""
-        if self.transport is not None and not self.transport.is_closing():
+        """Send a FIN after all that was written; TLS knows only one for both directions."""
+        if self.transport is None or self.transport.is_closing():
+            return
+        if self.encrypted:
+            self.transport.close()
+        else:
             self.transport.write_eof()
 
     def close(self) -> None:
@@ -132,14 +154,21 @@ class Side(asyncio.Protocol):
 class Hooks:
     """What all sessions share: the deadlines, who hears of their end, and the apology."""
 
-    def __init__(self, ended: Callable[["Session"], None], apology: Reply) -> None:
+    def __init__(
+        self,
+        ended: Callable[["Session"], None],
+        spawn: Callable[[Coroutine[object, object, None]], None],
+        apology: Reply,
+    ) -> None:
         """Prepare for any number of sessions.
 
         Args:
             ended: Called once for each session, when both its connections are gone.
+            spawn: Does something that takes time.
             apology: What a client hears if Postfix leaves without a word.
         """
         self.ended = ended
+        self.spawn = spawn
         self.apology = apology
         self.refusals = Deadlines[Session](STALL_SECONDS, lambda session: session.cut("refused"))
         self.stalls = Deadlines[Side](STALL_SECONDS, lambda side: side.session.cut("stalled"))
@@ -164,11 +193,14 @@ class Session:
         observer: Who reads along, if anybody does.
         unseen: Why it could not read all of it.
         pace: Whether the client keeps it going.
+        context: What it takes to end TLS here; None: Postfix ends it.
+        tls: What became of that, once the client has said STARTTLS.
+        tls_problem: Why the handshake failed.
     """
 
     __slots__ = (
-        "_fin_waits", "_first", "arrival", "client", "end", "hooks", "latest", "observer", "ours",
-        "over", "pace", "reply", "unseen", "upstream",
+        "_fin_waits", "_first", "arrival", "client", "context", "end", "hooks", "latest",
+        "observer", "ours", "over", "pace", "reply", "tls", "tls_problem", "unseen", "upstream",
     )  # fmt: skip
 
     def __init__(self, arrival: Arrival, hooks: Hooks, *, first: bytes, ours: bool) -> None:
@@ -183,6 +215,9 @@ class Session:
         self.observer: Observer | None = None
         self.unseen: str | None = None
         self.pace = Pace()
+        self.context: ssl.SSLContext | None = None
+        self.tls: Literal["handshake", "ended", "failed"] | None = None
+        self.tls_problem: str | None = None
         self._fin_waits = False
         self.client, self.upstream = Side(self), Side(self)
         self.client.other, self.upstream.other = self.upstream, self.client
@@ -196,8 +231,11 @@ class Session:
 
     @property
     def hampered(self) -> bool:
-        """Whether it is not up to the client that it sends nothing: it is not being read."""
-        if self.upstream.transport is None or self.upstream.full:
+        """Whether it is not up to the client that it sends nothing: it is not being read.
+
+        A handshake has its own deadline.
+        """
+        if self.upstream.transport is None or self.upstream.full or self.tls == "handshake":
             return True
         observer = self.observer
         return observer is not None and (observer.judging or not observer.wants_client_data)
@@ -238,6 +276,7 @@ class Session:
                 case ToServer():
                     self.upstream.send(order.data)
                 case ToClient():
+                    self.latest = self.upstream  # also where the filter speaks in its place
                     self.client.send(order.data)
                 case CloseServer():
                     self._set_end("refused")
@@ -247,13 +286,42 @@ class Session:
                     self.hooks.refusals.stop(self)
                     self.client.finish()
                     self.hooks.farewells.start(self)
+                case BeginTls():
+                    self._begin_tls()
         if self._fin_waits:
             self._finish_upstream()
         self.read_on(self.client)
 
+    def _begin_tls(self) -> None:
+        """Let nobody speak while there is a handshake."""
+        client, upstream = self.client.transport, self.upstream.transport
+        if client is None or client.is_closing() or upstream is None or self.context is None:
+            return
+        self.tls = "handshake"
+        client.pause_reading()
+        if not upstream.is_closing():
+            upstream.pause_reading()
+        self.hooks.spawn(self._encrypt(client, self.context))
+
+    async def _encrypt(self, transport: asyncio.Transport, context: ssl.SSLContext) -> None:
+        try:
+            encrypting = await handshake(transport, self.client, context)
+        except TlsError as problem:
+            self.tls, self.tls_problem = "failed", str(problem)
+            self._set_end("tls_failed")
+            self.client.connection_lost(None)
+            return
+        self.tls = "ended"
+        self.client.encrypt(encrypting)
+        if self.observer is not None:
+            self.observer.tls_begun()
+        self.read_on(self.upstream)
+
     def read_on(self, side: Side) -> None:
         """Read from a side, unless an observer has enough of the client for now."""
         if side.transport is None or side.transport.is_closing() or side.eof:
+            return
+        if self.tls == "handshake":
             return
         if side is self.client and self.observer and not self.observer.wants_client_data:
             side.transport.pause_reading()
@@ -305,8 +373,8 @@ class Session:
     def time_out(self) -> None:
         """Tell the client that its time is up, and hear for a moment longer what it says.
 
-        Into an encrypted session nothing can be said. It is known by what Postfix has sent last,
-        which is then no line.
+        Where Postfix ends TLS nothing can be said into an encrypted session. It is known by what
+        Postfix has sent last, which is then no line.
         """
         self._set_end("timed_out")
         self.upstream.abort()

@@ -266,6 +266,7 @@ class Worker:
             profiles=len(self._ledger.keeper.profiler),
             state_problem=self._ledger.problem,
             unseen=dict(self._door.unseen_total),
+            tls=dict(self._door.tls_total),
         )
 
 

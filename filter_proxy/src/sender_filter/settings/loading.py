@@ -5,6 +5,7 @@ accepts, all do.
 """
 
 import os
+import ssl
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from sender_filter.core.lists import AddressList, ListError
 from sender_filter.core.policy import Policy
 from sender_filter.core.received import source
-from sender_filter.settings import reading, stamps
+from sender_filter.settings import reading, stamps, tls
 from sender_filter.settings.reading import ConfigError
 from sender_filter.settings.schema import Config, KnownHosts
 from sender_filter.settings.stamps import Stamp
@@ -26,6 +27,7 @@ class Settings:
         path: The file it came from.
         config: What the file says.
         policy: The lists it names.
+        tls: What a TLS handshake needs; None if TLS is Postfix's matter.
         files: Each file that was read, by its absolute path.
         loaded: When it was loaded, seconds since the epoch.
         load_seconds: How long that took.
@@ -34,6 +36,7 @@ class Settings:
     path: Path
     config: Config
     policy: Policy
+    tls: ssl.SSLContext | None
     files: dict[str, Stamp]
     loaded: float
     load_seconds: float
@@ -59,9 +62,11 @@ def load(path: Path) -> Settings:
         path, "lists.approved", config.lists.approved, flags=False
     )
     blocked, blocked_files = _read_list(path, "lists.blocked", config.lists.blocked, flags=True)
-    files = {str(path.absolute()): stamp, **approved_files, **blocked_files}
+    context, tls_files = tls.load(path, config.tls)
+    files = {str(path.absolute()): stamp, **approved_files, **blocked_files, **tls_files}
     policy = Policy(approved, blocked, _known_hosts(path, config.known_hosts))
-    return Settings(path, config, policy, files, loaded, time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    return Settings(path, config, policy, context, files, loaded, seconds)
 
 
 def summary(settings: Settings) -> str:

@@ -10,7 +10,7 @@ import msgspec
 
 from sender_filter.core import addresses
 from sender_filter.settings import endpoints, stamps
-from sender_filter.settings.schema import Config
+from sender_filter.settings.schema import Config, Tls
 from sender_filter.settings.stamps import Stamp
 
 
@@ -88,6 +88,7 @@ def _check_values(path: Path, config: Config) -> None:
     _check(path, "inline.address", _loopback, config.inline.address)
     _check(path, "inline.upstream", _loopback, config.inline.upstream)
     _check(path, "inline.control", _absolute, config.inline.control)
+    _check_tls(path, config.tls)
     if config.metrics.address:
         _check(path, "metrics.address", endpoints.parse, config.metrics.address)
     for server in config.reputation.servers:
@@ -98,6 +99,21 @@ def _check_values(path: Path, config: Config) -> None:
         _check(path, "lists.blocked", _file_name, file)
     for file in config.lists.approved:
         _check(path, "lists.approved", _file_name, file)
+
+
+def _check_tls(path: Path, tls: Tls) -> None:
+    """A certificate without its key is no use, and the other way round.
+
+    Raises:
+        ConfigError: One of them is missing, or is not named in full.
+    """
+    if bool(tls.certificate) != bool(tls.key):
+        missing = "key" if tls.certificate else "certificate"
+        msg = f"{path}: tls.{missing}: missing; name both files, or none to leave TLS to Postfix"
+        raise ConfigError(msg)
+    if tls.certificate:
+        _check(path, "tls.certificate", _absolute, tls.certificate)
+        _check(path, "tls.key", _absolute, tls.key)
 
 
 def _check(path: Path, key: str, parse: Callable[[str], object], value: str) -> None:

@@ -59,6 +59,21 @@ class Inline(Struct, frozen=True, forbid_unknown_fields=True):
     control: str = "/run/sender-filter/inline.sock"
 
 
+class Tls(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[tls]``: STARTTLS ends in the filter, which then reads encrypted sessions like others.
+
+    Without it Postfix ends TLS, and the filter passes on what it cannot read. The front of topology
+    ``inline`` is behind the Postfix that ends TLS.
+
+    Attributes:
+        certificate: A file with the certificate and its chain, PEM; empty: Postfix ends TLS.
+        key: A file with the key, PEM, without a passphrase.
+    """
+
+    certificate: str = ""
+    key: str = ""
+
+
 class Lists(Struct, frozen=True, forbid_unknown_fields=True):
     """``[lists]``: files of addresses, one entry a line.
 
@@ -193,6 +208,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     listen: Listen = field(default_factory=Listen)
     upstream: Upstream = field(default_factory=Upstream)
     inline: Inline = field(default_factory=Inline)
+    tls: Tls = field(default_factory=Tls)
     lists: Lists = field(default_factory=Lists)
     known_hosts: KnownHosts = field(default_factory=KnownHosts)
     profiler: Rules = field(default_factory=Rules)
