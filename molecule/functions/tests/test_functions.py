@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Iterator
 from typing import Any
 
@@ -223,6 +224,81 @@ def test_an_encrypted_session_is_not_judged_by_its_headers_and_counted(
             session.deliver(chain("203.0.113.7") + message(subject))
         assert len(mailstore.wait_for_stored(subject)) == 1
         assert status(gateway)["unseen"]["tls"] == before + 1
+
+
+CERTIFICATE, KEY = "/etc/ssl/filter.pem", "/etc/ssl/private/filter.key"
+NEW_CERTIFICATE = (
+    "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=mx.example.test "
+    f"-out {CERTIFICATE} -keyout {KEY} && chmod 600 {KEY}"
+)
+
+
+def certificate_of(gateway: Gateway) -> bytes:
+    return ssl.PEM_cert_to_DER_cert(gateway.host.read(CERTIFICATE).decode())
+
+
+def shown_certificate(client: Client, gateway: Gateway) -> bytes:
+    with Session(client, gateway.host.address) as session:
+        session.hello()
+        return session.start_tls()
+
+
+def test_an_encrypted_session_is_judged_by_its_headers_where_the_filter_ends_tls(
+    fleet: Fleet, client: Client, mailstore: MailStore
+) -> None:
+    fleet.run(NEW_CERTIFICATE)
+    fleet.configure(
+        known_hosts_enabled=True,
+        blocked=["203.0.113.0/24"],
+        tls_certificate=CERTIFICATE,
+        tls_key=KEY,
+    )
+    for gateway in fleet.gateways:
+        before = status(gateway)
+        refused, passed = unique(), unique()
+        with Session(client, gateway.host.address) as session:
+            assert "STARTTLS" in session.hello()
+            assert session.start_tls() == certificate_of(gateway)
+            assert "STARTTLS" not in session.hello()
+            session.envelope()
+            session.must("354", "DATA")
+            session.send(chain("10.9.9.9", "203.0.113.7") + message(refused) + b".\r\n")
+            assert session.reply().startswith("554 5.7.1 ")
+        with Session(client, gateway.host.address) as session:
+            session.hello()
+            session.start_tls()
+            session.deliver(chain("10.9.9.9", "198.51.100.7") + message(passed))
+        assert len(mailstore.wait_for_stored(passed)) == 1
+        assert mailstore.stored(refused) == []
+        found = [each for each in decisions(gateway.host) if each.get("tls") == "ended"]
+        assert [(each["address"], each["action"]) for each in found[-2:]] == [
+            ("203.0.113.7", "permanent"),
+            ("198.51.100.7", "pass"),
+        ]
+        after = status(gateway)
+        assert after["tls"]["ended"] == before["tls"].get("ended", 0) + 2
+        assert after["unseen"] == before["unseen"]
+
+
+def test_a_renewed_certificate_is_taken_up_by_a_reload_and_the_key_stays_private(
+    fleet: Fleet, client: Client
+) -> None:
+    for gateway in fleet.gateways:
+        old, process = certificate_of(gateway), status(gateway)["pid"]
+        gateway.host.run(NEW_CERTIFICATE)
+        assert shown_certificate(client, gateway) == old
+        gateway.host.run("systemctl reload sender-filter")
+        new = certificate_of(gateway)
+        eventually(
+            lambda gateway=gateway, new=new: shown_certificate(client, gateway) == new,
+            f"{gateway.name} shows the new certificate",
+        )
+        assert status(gateway)["pid"] == process
+        for file in (KEY, "/run/sender-filter/tls-key"):
+            assert gateway.host.run(f"stat -c %a {file}").strip() == "600"
+        gateway.host.run(f"mv {CERTIFICATE} {CERTIFICATE}.away && systemctl restart sender-filter")
+        assert shown_certificate(client, gateway) == new
+        gateway.host.run(f"mv {CERTIFICATE}.away {CERTIFICATE}")
 
 
 # Throttling, and what gateways share
