@@ -133,6 +133,12 @@ async def judged_by_headers(proxy, count):
         await asyncio.sleep(0.02)
 
 
+async def scanned(proxy, queue_id, client="192.0.2.250"):
+    """The scan service has found a message to be spam."""
+    request = Request("report", client, kind="spam", queue_id=queue_id)
+    await asyncio.to_thread(control.ask, [proxy.directory / "control"], request)
+
+
 def received(*addresses):
     hops = [
         f"Received: from h{n}.example.test (h{n}.example.test [{address}])\r\n"
@@ -177,6 +183,91 @@ async def test_an_approval_at_run_time_goes_before_the_blocked_list(proxy):
     assert (await (await Client.of(proxy)).reply()).startswith("554")
     await asyncio.to_thread(proxy.run, "approve", "add", ADDRESS)
     assert (await (await Client.of(proxy)).reply()) == "220 backend"
+
+
+@pytest.mark.parametrize("network", [ADDRESS, "127.0.0.0/8"])
+async def test_an_approval_for_a_time_counts_at_once_outlives_a_kill_and_ends(proxy, network):
+    proxy.write_lists(blocked=f"{ADDRESS}\n")
+    await started(proxy, Postfix(), "")
+    approve = ("approve", "add", network, "--comment", "a partner", "--for")
+    await asyncio.to_thread(proxy.run, *approve, "1h")
+    assert await (await Client.of(proxy)).reply() == "220 backend"
+    explained = (await proxy.ask("check", ADDRESS))["checks"][0]["detail"]
+    assert explained == f"{network} (operator: a partner)"
+    await asyncio.sleep(0.2)  # the store writes behind the loop's back
+    proxy.kill()
+    await proxy.start()
+    [entry] = await proxy.ask("approve", "list")
+    assert (entry["network"], entry["comment"]) == (network, "a partner")
+    assert await (await Client.of(proxy)).reply() == "220 backend"
+    await asyncio.to_thread(proxy.run, *approve, "1s")
+    await asyncio.sleep(1)
+    assert (await (await Client.of(proxy)).reply()).startswith("554")
+
+
+async def test_whom_an_operator_approves_is_no_longer_counted_in_a_session_that_goes_on(proxy):
+    rule = '[profiler.spam]\nenabled = "on"\ntotal_messages = 2\n'
+    await started(proxy, Postfix(), HARVEST.format("on") + rule + MESSAGES)
+    client = await Client.of(proxy)
+    assert (await client.deliver(received("192.0.2.1")))[4] == "250 2.0.0 Ok: queued as Q1"
+    await asyncio.to_thread(proxy.run, "approve", "add", ADDRESS)
+    for number in range(2, 5):
+        assert await client.say("MAIL FROM:<a@example.test>") == "250 2.1.0 Ok"
+        for unknown in range(3):
+            assert (await client.say(f"RCPT TO:<no{unknown}@example.test>"))[:3] == "550"
+        await client.say("RCPT TO:<b@example.test>")
+        await client.say("DATA")
+        assert await client.say(received("192.0.2.1")) == f"250 2.0.0 Ok: queued as Q{number}"
+    for number in range(1, 5):
+        await scanned(proxy, f"Q{number}", ADDRESS)
+    assert (await proxy.status())["profiles"] == 0
+    assert await proxy.ask("block", "list") == []
+
+
+async def test_whom_an_operator_approves_is_no_longer_refused_for_its_sender(proxy):
+    await started(proxy, Postfix(), MESSAGES)
+    client = await Client.of(proxy)
+    ends = [(await client.deliver(received("192.0.2.1")))[4]]
+    envelope = ("MAIL FROM:<a@example.test>", "RCPT TO:<b@example.test>", "DATA")
+
+    async def sent():
+        for line in envelope:
+            await client.say(line)
+        return await client.say(received("192.0.2.1"))
+
+    ends.append(await sent())
+    await asyncio.to_thread(proxy.run, "approve", "add", ADDRESS)
+    ends.append(await sent())
+    assert [end[:3] for end in ends] == ["250", "250", "250"]
+
+
+async def test_an_approved_origins_message_is_not_refused_for_its_sender(proxy):
+    proxy.write_lists(approved="192.0.2.1\n")
+    await started(proxy, Postfix(), KNOWN_HOSTS + MESSAGES)
+    origins = ["192.0.2.9"] * 3 + ["192.0.2.1"]
+    ends = [(await (await Client.of(proxy)).deliver(received(each)))[4] for each in origins]
+    assert [end[:3] for end in ends] == ["250", "250", "450", "250"]
+
+
+async def test_a_senders_block_outlives_a_kill_until_an_operator_takes_it_back(proxy):
+    await started(proxy, Postfix(), MESSAGES)
+
+    async def sent():
+        return (await (await Client.of(proxy)).deliver(received("192.0.2.1")))[4][:3]
+
+    assert [await sent() for _ in range(3)] == ["250", "250", "450"]
+    await asyncio.sleep(0.2)  # the store writes behind the loop's back
+    proxy.kill()
+    await proxy.start()
+    assert await sent() == "450"
+    [entry] = await proxy.ask("block", "list")
+    assert (entry["network"], entry["who"]) == ("<a@example.test>", "throttling")
+    said = await asyncio.to_thread(proxy.run, "block", "remove", "a@example.test")
+    assert said.stdout == "<a@example.test> is released\n"
+    assert await sent() == "250"
+    text = (await asyncio.to_thread(proxy.run, "log", "--function", "throttling")).stdout
+    assert "block of <a@example.test> by throttling started until" in text
+    assert "block of <a@example.test> by throttling stopped: removed" in text
 
 
 @pytest.mark.parametrize("mode", ["on", "shadow"])
@@ -311,19 +402,15 @@ async def test_what_the_scan_service_finds_counts_once_against_the_client(proxy,
     for _ in range(3):
         await (await Client.of(proxy)).deliver(received("192.0.2.1"))
 
-    async def report(queue_id, client="192.0.2.250"):
-        request = Request("report", client, kind="spam", queue_id=queue_id)
-        await asyncio.to_thread(control.ask, [proxy.directory / "control"], request)
-
     for queue_id in ("Q1", "Q1", "Q1"):
-        await report(queue_id)
+        await scanned(proxy, queue_id)
     assert (await proxy.ask("profile", ADDRESS))["rows"] == []
-    await report("Q2")
+    await scanned(proxy, "Q2")
     [row] = (await proxy.ask("profile", ADDRESS))["rows"]
     assert (row["rule"], row["bad"], row["total"], row["violated"]) == ("spam", 2, 3, True)
     greeting = await (await Client.of(proxy)).reply()
     assert greeting.startswith("421" if mode == "on" else "220")
-    await report("Q77", "192.0.2.9")  # another process has taken this one
+    await scanned(proxy, "Q77", "192.0.2.9")  # another process has taken this one
     assert (await proxy.status())["profiles"] == 2
 
 

@@ -15,6 +15,7 @@ from sender_filter.core.runtime_lists import (
     FullError,
     RuntimeLists,
 )
+from sender_filter.core.subject import Sender
 
 NOW = 1_700_000_000.0
 
@@ -218,3 +219,29 @@ def test_unblocking_works_though_the_blocks_maker_had_a_clock_that_was_ahead():
     for removal in lists.removals(net("192.0.2.1"), NOW):
         lists.put(removal, NOW)
     assert blocked(lists, "192.0.2.1") is None
+
+
+def test_a_senders_block_stands_beside_those_of_addresses():
+    """The same end, no order between the two; whoever unblocks all addresses means no sender."""
+    lists, sender = RuntimeLists(most=2), Sender.of("news@example.com")
+    block = Entry(sender, "throttling", NOW, "block", NOW + 60, "")
+    assert lists.put(block, NOW) == [BlockStarted(block)]
+    lists.put(entry("192.0.2.1", "throttling", until=NOW + 60), NOW)
+    assert lists.sender_block(sender, NOW + 59) == block
+    assert lists.sender_block(sender, NOW + 60) is None
+    assert lists.sender_block(Sender.of("other@example.com"), NOW) is None
+    assert {each.network for each in lists.removals(net("0.0.0.0/0"), NOW)} == {
+        net("0.0.0.0/0"), net("192.0.2.1"),
+    }  # fmt: skip
+    third = entry("192.0.2.2", "throttling", until=NOW + 90)
+    assert BlockStopped(block, NOW + 1, "displaced") in lists.put(third, NOW + 1)
+
+
+def test_a_senders_block_can_be_taken_back():
+    lists, sender = RuntimeLists(), Sender.of("news@example.com")
+    block = Entry(sender, "throttling", NOW, "block", NOW + 60, "")
+    lists.put(block, NOW)
+    [removal] = lists.removals(sender, NOW + 1)
+    assert lists.put(removal, NOW + 1) == [BlockStopped(block, NOW + 1, "removed")]
+    assert lists.sender_block(sender, NOW + 2) is None
+    assert lists.put(block, NOW + 2) is None

@@ -21,6 +21,7 @@ from sender_filter.core.profiler import CountRow, Profiler, Seen
 from sender_filter.core.profiler.judgement import Finding
 from sender_filter.core.profiler.rules import Rule, Rules
 from sender_filter.core.runtime_lists import FOR_EVER, BlockStarted, BlockStopped, Entry
+from sender_filter.core.subject import Sender
 from sender_filter.state import Keeper, interface, memory
 from sender_filter.state.memory import Memory
 from sender_filter.state.redis import Redis
@@ -30,6 +31,9 @@ SERVER = shutil.which("valkey-server") or shutil.which("redis-server")
 HOST = addresses.parse("192.0.2.1")
 [SUBJECT] = networks.parse("192.0.2.1")
 RULES = Rules(spam=Rule(enabled="on"))
+NET = Network(4, 0xC0000200, 24)
+SENDER = Sender.of("192.0.2.1")
+"""A mailbox that looks like an address, with whose block its own must not be confused."""
 
 
 class Server:
@@ -109,6 +113,20 @@ class Gateway:
     def blocked(self, address=HOST):
         return self.keeper.lists.block(address, time.time()) is not None
 
+    def approval(self, address=HOST):
+        """Which network, for how many minutes, and why."""
+        found = self.keeper.lists.approval(address, time.time())
+        if found is None:
+            return None
+        return found.network, round((found.until - time.time()) / 60), found.comment
+
+    def throttle(self, whom, seconds=600):
+        now = time.time()
+        self.keeper.put(Entry(whom, "throttling", now, "block", now + seconds, "too many"))
+
+    def throttled(self):
+        return self.keeper.lists.sender_block(SENDER, time.time()) is not None
+
 
 async def until(true):
     for _ in range(500):
@@ -186,6 +204,37 @@ async def test_an_approval_takes_the_block_away_and_is_kept(store):
     async with Gateway(store()) as after:
         assert after.keeper.lists.approval(HOST, time.time()).comment == "a partner"
         assert not after.blocked()
+
+
+async def test_an_approval_of_a_network_keeps_its_end_and_its_comment(store):
+    async with Gateway(store()) as before:
+        before.keeper.approve(NET, time.time() + 3600, "a partner")
+        assert before.approval() == (NET, 60, "a partner")
+    async with Gateway(store()) as after:
+        assert after.approval() == (NET, 60, "a partner")
+        after.keeper.unblock(NET)
+    async with Gateway(store()) as later:
+        assert later.approval() is None
+
+
+async def test_a_senders_block_goes_on_after_a_restart_and_stops_with_a_record(store):
+    async with Gateway(store()) as before:
+        before.throttle(SENDER)
+        before.throttle(SUBJECT, 300)
+        assert [type(r) for r in before.records] == [BlockStarted] * 2
+    async with Gateway(store(), clock=lambda: time.time() + 601) as after:
+        assert len(after.keeper.lists) == 0
+    async with Gateway(store()) as after:
+        assert after.throttled()
+        assert after.blocked()
+        after.keeper.unblock(SUBJECT)
+        assert after.throttled()
+        assert after.keeper.unblock(SENDER)
+        assert [(str(r.entry.network), r.why) for r in after.records] == [
+            ("192.0.2.1", "removed"), ("<192.0.2.1>", "removed"),
+        ]  # fmt: skip
+    async with Gateway(store()) as later:
+        assert not later.throttled()
 
 
 async def test_an_older_version_of_an_entry_does_not_replace_a_later_one(store):
@@ -273,6 +322,29 @@ async def test_a_source_blocked_here_is_blocked_there_and_unblocked_again(shared
         assert one.figures() == []
 
 
+async def test_an_approval_here_is_one_there_until_it_is_taken_back(shared):
+    async with Gateway(shared(), "mx1") as one, Gateway(shared(), "mx2") as two:
+        two.feed("message", 200)
+        two.feed("spam", 100)
+        assert two.blocked()
+        await until(one.blocked)
+        one.keeper.approve(NET, time.time() + 3600, "a partner")
+        await until(lambda: two.approval() == (NET, 60, "a partner") and not two.blocked())
+        assert two.figures() == []
+        two.keeper.unblock(NET)
+        await until(lambda: one.approval() is None)
+
+
+async def test_a_sender_blocked_here_is_blocked_there_and_unblocked_again(shared):
+    async with Gateway(shared(), "mx1") as one, Gateway(shared(), "mx2") as two:
+        one.throttle(SENDER)
+        await until(two.throttled)
+        assert not two.blocked()
+        assert [type(r) for r in two.records] == [BlockStarted]
+        two.keeper.unblock(SENDER)
+        await until(lambda: not one.throttled())
+
+
 async def test_what_two_have_counted_adds_up(shared):
     async with Gateway(shared(), "mx1") as one, Gateway(shared(), "mx2") as two:
         for gateway in (one, two):
@@ -320,6 +392,19 @@ async def test_a_block_taken_back_while_apart_does_not_return(server):
         server.start()
         await until(lambda: not two.blocked())
         assert not one.blocked()
+
+
+async def test_approvals_and_senders_blocks_made_while_apart_are_merged(server):
+    async with Gateway(Redis(server.url), "mx1") as one, Gateway(Redis(server.url), "mx2") as two:
+        server.stop()
+        await until(lambda: one.state.problem and two.state.problem)
+        one.keeper.approve(NET, time.time() + 3600, "a partner")
+        two.throttle(SENDER)
+        two.keeper.block(SUBJECT, FOR_EVER, "it approves first")
+        server.start()  # with nothing in it
+        await until(lambda: two.approval() == one.approval() == (NET, 60, "a partner"))
+        await until(lambda: one.throttled() and two.throttled())
+        await until(one.blocked)
 
 
 async def test_a_start_without_the_server_is_no_obstacle(tmp_path):

@@ -10,6 +10,7 @@ import msgspec
 from sender_filter.cli import options
 from sender_filter.cli.tables import show
 from sender_filter.core import networks
+from sender_filter.core.subject import parse_sender
 from sender_filter.io.messages import Done, Entries, Request, RuntimeEntry
 
 _SPAN = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
@@ -39,7 +40,17 @@ def _network(text: str) -> str:
     return text
 
 
+def _network_or_sender(text: str) -> str:
+    """The same, or an envelope sender, which throttling may have blocked.
+
+    Raises:
+        ValueError: It is none of them.
+    """
+    return text if parse_sender(text) is not None else _network(text)
+
+
 _whom = click.argument("network", callback=options.parsed(_network))
+_blocked = click.argument("network", callback=options.parsed(_network_or_sender))
 _config = options.config_option("The configuration that the filter runs with.")
 
 
@@ -66,10 +77,13 @@ def _adding(order: Literal["block", "approve"], text: str) -> click.Command:
 
 
 @click.command("remove")
-@_whom
+@_blocked
 @_config
 def remove(network: str, path: Path | None) -> None:
-    """Take back what was said about NETWORK, by an operator or by a function."""
+    """Take back what was said about NETWORK, by an operator or by a function.
+
+    NETWORK may be an envelope sender that throttling has blocked, a@example.com.
+    """
     _order(Request("release", network), path)
 
 

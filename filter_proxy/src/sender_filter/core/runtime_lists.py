@@ -1,19 +1,21 @@
 """Blocks and approvals that are made while the filter runs, by an operator or by a rule.
 
 For each network and each maker (operator, profiler, throttling) there is one entry, and of two
-versions of it the later one counts. So it does not matter in which order gateways that were apart
-learn of each other's entries. A removal is an entry too, kept for a month: without it a gateway
-that was away would bring the block back. Clocks must agree to within a second or so (NTP).
+versions of it the later one counts; throttling blocks envelope senders too, by the same rules. So
+it does not matter in which order gateways that were apart learn of each other's entries. A removal
+is an entry too, kept for a month: without it a gateway that was away would bring the block back.
+Clocks must agree to within a second or so (NTP).
 """
 
 import heapq
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from sender_filter.core.addresses import BITS, Address
 from sender_filter.core.networks import Network
-from sender_filter.core.subject import holds
+from sender_filter.core.subject import Sender, holds
 
 Who = Literal["operator", "profiler", "throttling"]
 Kind = Literal["block", "approval", "removal"]
@@ -31,7 +33,7 @@ class Entry(NamedTuple):
     """One entry.
 
     Attributes:
-        network: The addresses it is about.
+        network: The addresses it is about; of a block by throttling also an envelope sender.
         who: Who made it.
         since: When, seconds since the epoch.
         kind: What it says.
@@ -39,7 +41,7 @@ class Entry(NamedTuple):
         comment: Why, for people; of a rule's block, its name and figures.
     """
 
-    network: Network
+    network: Network | Sender
     who: Who
     since: float
     kind: Kind
@@ -75,7 +77,7 @@ class RuntimeLists:
     def __init__(self, most: int = MOST_ENTRIES) -> None:
         """Start with no entry, and never have more than ``most``."""
         self._most = most
-        self._entries: dict[Network, dict[Who, Entry]] = {}
+        self._entries: dict[Network | Sender, dict[Who, Entry]] = {}
         self._prefixes: dict[int, Counter[int]] = {4: Counter(), 6: Counter()}
         self._search: dict[int, list[int]] = {4: [], 6: []}
         self._ends = _Ends()
@@ -91,8 +93,8 @@ class RuntimeLists:
         for slots in self._entries.values():
             yield from slots.values()
 
-    def get(self, network: Network, who: Who) -> Entry | None:
-        """The entry of exactly this network and maker."""
+    def get(self, network: Network | Sender, who: Who) -> Entry | None:
+        """The entry of exactly this network, or sender, and maker."""
         return self._entries.get(network, {}).get(who)
 
     def approval(self, address: Address, now: float) -> Entry | None:
@@ -102,6 +104,12 @@ class RuntimeLists:
     def block(self, address: Address, now: float) -> Entry | None:
         """The narrowest block in force."""
         return self._narrowest(address, "block", now)
+
+    def sender_block(self, sender: Sender, now: float) -> Entry | None:
+        """The block of an envelope sender, if it is in force."""
+        entry = self.get(sender, "throttling")
+        in_force = entry is not None and entry.kind == "block" and now < entry.until
+        return entry if in_force else None
 
     def cleared(self, subject: Network) -> float:
         """Since when an operator has held a subject for innocent: what was before is void."""
@@ -136,24 +144,23 @@ class RuntimeLists:
         self._set(entry)
         return [*events, *_change(old, entry, now)]
 
-    def removals(self, network: Network, now: float) -> list[Entry]:
-        """The entries that unblock a network; they are to be ``put``.
+    def removals(self, network: Network | Sender, now: float) -> list[Entry]:
+        """The entries that unblock a network or a sender; they are to be ``put``.
 
         They take back whatever lies inside of the network, and what a rule has made about a network
         around it: who unblocks one IPv6 address means the /64 that was blocked because of it.
         """
-        keys: dict[tuple[Network, Who], None] = {(network, "operator"): None}
-        for entry in self:
-            inside = holds(network, entry.network)
-            around = entry.who != "operator" and holds(entry.network, network)
-            if entry.kind != "removal" and (inside or around):
-                keys[entry.network, entry.who] = None
+        keys: dict[tuple[Network | Sender, Who], None]
+        if isinstance(network, Sender):
+            keys = {(network, "throttling"): None}
+        else:
+            keys = dict.fromkeys([(network, "operator"), *self._taken_back(network)])
         return [
             Entry(*key, self.next_version(*key, now), "removal", now + REMOVAL_SECONDS)
             for key in keys
         ]
 
-    def next_version(self, network: Network, who: Who, now: float) -> float:
+    def next_version(self, network: Network | Sender, who: Who, now: float) -> float:
         """A time for ``since`` that is later than the present entry's.
 
         It is now, unless the present entry was made by a gateway whose clock is ahead.
@@ -173,6 +180,15 @@ class RuntimeLists:
                 self._drop(entry)
                 over.append(entry)
         return over, [BlockStopped(e, e.until, "over") for e in over if e.kind == "block"]
+
+    def _taken_back(self, network: Network) -> Iterator[tuple[Network, Who]]:
+        """Whose entries no longer hold when a network is unblocked."""
+        for entry in self:
+            if entry.kind == "removal" or isinstance(entry.network, Sender):
+                continue
+            inside = holds(network, entry.network)
+            if inside or (entry.who != "operator" and holds(entry.network, network)):
+                yield entry.network, entry.who
 
     def _narrowest(self, address: Address, kind: Kind, now: float) -> Entry | None:
         for entry in self._holding(Network(*address, BITS[address.version])):
@@ -211,8 +227,10 @@ class RuntimeLists:
             del self._entries[entry.network]
             self._note_prefix(entry.network, -1)
 
-    def _note_prefix(self, network: Network, change: int) -> None:
+    def _note_prefix(self, network: Network | Sender, change: int) -> None:
         """Keep the list of prefix lengths that occur, longest first."""
+        if isinstance(network, Sender):
+            return
         prefixes = self._prefixes[network.version]
         prefixes[network.prefix] += change
         if prefixes[network.prefix] == max(change, 0):  # the first one came or the last one went
@@ -223,19 +241,21 @@ class _Ends:
     """Entries in the order of their ends; replaced ones are passed over when they come up."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, Entry]] = []
+        # The number decides between equal ends: senders and networks have no order among them.
+        self._heap: list[tuple[float, int, Entry]] = []
+        self._numbers = itertools.count()
 
     def add(self, entry: Entry, lists: RuntimeLists) -> None:
-        heapq.heappush(self._heap, (entry.until, entry))
+        heapq.heappush(self._heap, (entry.until, next(self._numbers), entry))
         if len(self._heap) > 2 * len(lists) + 64:
-            self._heap = [end for end in self._heap if _is_there(end[1], lists)]
+            self._heap = [end for end in self._heap if _is_there(end[2], lists)]
             heapq.heapify(self._heap)
 
     def first(self, lists: RuntimeLists) -> Entry | None:
         """The entry that ends first."""
-        while self._heap and not _is_there(self._heap[0][1], lists):
+        while self._heap and not _is_there(self._heap[0][2], lists):
             heapq.heappop(self._heap)
-        return self._heap[0][1] if self._heap else None
+        return self._heap[0][2] if self._heap else None
 
 
 def _is_there(entry: Entry, lists: RuntimeLists) -> bool:

@@ -1,4 +1,4 @@
-"""Whose behaviour is counted: not always the single address.
+"""Whose behaviour is counted: not always the single address, and of throttling a sender's.
 
 Whoever has one IPv6 address has a whole /64 of them (RFC 6177, RFC 7934 section 4) and could send
 each message from another one. So an IPv6 client is counted, and blocked, with its /64; an IPv4
@@ -9,6 +9,32 @@ from typing import NamedTuple
 
 from sender_filter.core.addresses import BITS, Address
 from sender_filter.core.networks import Network
+
+LONGEST_SENDER = 254
+"""RFC 5321 section 4.5.3.1.3, without the angle brackets."""
+
+
+class Sender(NamedTuple):
+    """An envelope sender.
+
+    Attributes:
+        mailbox: It in the form that is compared, at most ``LONGEST_SENDER`` characters.
+    """
+
+    mailbox: str
+
+    @classmethod
+    def of(cls, mailbox: str) -> "Sender":
+        """The sender of a MAIL command; domains, and with most hosts mailboxes, have no case.
+
+        RFC 5321 section 2.4 lets a host tell mailboxes apart by case; a sender must not get a
+        second allowance by it.
+        """
+        return cls(mailbox[:LONGEST_SENDER].casefold()[:LONGEST_SENDER])
+
+    def __str__(self) -> str:
+        """It as a reverse-path (RFC 5321 section 4.1.2), which no address is written like."""
+        return f"<{self.mailbox}>"
 
 
 class Subjects(NamedTuple):
@@ -22,6 +48,13 @@ class Subjects(NamedTuple):
         prefix = self.ipv4_prefix if address.version == 4 else self.ipv6_prefix
         host_bits = BITS[address.version] - prefix
         return Network(address.version, address.value >> host_bits << host_bits, prefix)
+
+
+def parse_sender(text: str) -> Sender | None:
+    """A sender as it is written, ``<a@example.com>`` or ``a@example.com``; None: it is none."""
+    if text.startswith("<") and text.endswith(">"):
+        return Sender.of(text[1:-1])
+    return Sender.of(text) if "@" in text else None
 
 
 def holds(outer: Network, inner: Network) -> bool:

@@ -123,14 +123,13 @@ class Door(ABC):
             msg = "a report says what was found"
             raise ValueError(msg)
         client = addresses.parse(request.address) if request.address else None
-        # Of a message that this process has not taken, the client is known, not the origin.
-        if client is not None and not self._may_be_profiled(client):
-            client = None
-        self._ledger.report(request.queue_id, request.kind, client)
+        self._ledger.report(request.queue_id, request.kind, client, self._may_be_profiled)
+
+    def _is_approved(self, address: Address) -> bool:
+        return self._judge.by_lists(address).function == "approved"
 
     def _may_be_profiled(self, address: Address) -> bool:
-        approved = self._judge.by_lists(address).function == "approved"
-        return not approved and not self.settings.policy.is_known(address)
+        return not (self._is_approved(address) or self.settings.policy.is_known(address))
 
     def hasten(self) -> None:
         """Take leave quickly of clients who stay after Postfix has closed."""
@@ -201,7 +200,10 @@ class Door(ABC):
             self.unseen_total[why] += 1
 
         def transaction(subject: Address | None, done: Transaction) -> None:
-            self._ledger.transaction(peer, subject, done)
+            if self._is_approved(peer):  # since it has connected
+                return
+            profiled = subject is not None and self._may_be_profiled(subject)
+            self._ledger.transaction(peer, subject if profiled else None, done)
 
         judges = known or self._ledger.judges_senders
         interests = Interests(transaction, judge if judges else None, unseen)
@@ -225,7 +227,8 @@ class Door(ABC):
             origin, decision = await self._judge.of_message(
                 peer, section, behind_postfix=self.behind_postfix
             )
-        if decision.reply is None and (reply := self._ledger.sender_reply(sender)) is not None:
+        exempt = decision.settled or self._is_approved(peer)
+        if not exempt and (reply := self._ledger.sender_reply(sender)) is not None:
             check = Check("throttling", sender, "match", 0)
             checks = (*decision.checks, check)
             decision = Decision("throttling", "temporary", checks, reply)

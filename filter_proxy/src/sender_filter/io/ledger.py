@@ -17,7 +17,7 @@ from sender_filter.core.records import BlockRecord, timestamp
 from sender_filter.core.replies import Reply
 from sender_filter.core.runtime_lists import FOR_EVER, BlockStarted, Entry
 from sender_filter.core.smtp.transactions import Transaction
-from sender_filter.core.subject import Subjects
+from sender_filter.core.subject import Sender, Subjects
 from sender_filter.core.throttling import AddressThrottle, SenderThrottle
 from sender_filter.settings import schema
 from sender_filter.settings.schema import Config
@@ -114,17 +114,23 @@ class Ledger:
         if done.outcome == "taken" and self._config.throttling.mode != "off":
             now = time.time()
             self._throttle(self._addresses.message(self._subjects.of(peer), now))
-            if found := self._senders.message(done.sender, now):
-                comment = f"throttling: {found.messages} messages of one sender"
-                self._put_down(found.sender, found.until, comment)
+            self._throttle(self._senders.message(Sender.of(done.sender), now))
 
-    def report(self, queue_id: str, kind: Kind, client: Address | None) -> None:
+    def report(
+        self,
+        queue_id: str,
+        kind: Kind,
+        client: Address | None,
+        may_be_profiled: Callable[[Address], bool],
+    ) -> None:
         """Count what the scan service has found, once for each message.
 
         Args:
             queue_id: Which message it is about.
             kind: What was found.
-            client: Whose it is, if this process has not taken the message itself.
+            client: Who brought it, if this process has not taken the message itself; the origin
+                is not known then.
+            may_be_profiled: Whether an address is neither approved nor known, now.
         """
         if queue_id in self._reported:
             return
@@ -132,12 +138,13 @@ class Ledger:
         if len(self._reported) > MOST_TAKEN:
             self._reported.popitem(last=False)
         subject = self._taken.pop(queue_id, client)
-        if subject is not None:
+        if subject is not None and may_be_profiled(subject):
             self.keeper.seen(Seen(subject, time.time(), kind))
 
     def sender_reply(self, sender: str) -> Reply | None:
         """The refusal of a message because of its envelope sender, if it is refused."""
-        blocked = self.judges_senders and self._senders.blocked(sender, time.time())
+        lists = self.keeper.lists
+        blocked = self.judges_senders and lists.sender_block(Sender.of(sender), time.time())
         return replies.sender_blocked() if blocked else None
 
     def _profile(self, subject: Address, done: Transaction) -> None:
@@ -154,14 +161,10 @@ class Ledger:
             return
         if self._config.throttling.mode == "on":
             self.keeper.put(block)
-        else:
-            self._put_down(str(block.network), block.until, block.comment)
-
-    def _put_down(self, whom: str, until: float, comment: str) -> None:
-        """Record a block that is no entry of the lists: a sender's, or one of a shadow."""
-        shadow = self._config.throttling.mode == "shadow"
-        now, over = timestamp(time.time()), timestamp(until)
-        self._record(BlockRecord(now, whom, "throttling", "started", over, comment, shadow))
+            return
+        since, until = timestamp(block.since), timestamp(block.until)
+        whom, comment = str(block.network), block.comment
+        self._record(BlockRecord(since, whom, "throttling", "started", until, comment, shadow=True))
 
     def _note(self, event: Notable) -> None:
         now = time.time()

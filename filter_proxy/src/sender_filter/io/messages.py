@@ -18,7 +18,8 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True):
             ``approve`` and ``release``: an operator's word about a network; ``entries``: those
             words, and what the functions have blocked; ``profile``: who is suspicious;
             ``report``: what the scan service has found.
-        address: The address for ``check``, the network for an order, the client of a report.
+        address: The address for ``check``, the network for an order (for ``release`` also an
+            envelope sender), the client of a report.
         seconds: For how long; None: for good.
         comment: Why.
         kind: What a report says.
@@ -55,7 +56,7 @@ class RuntimeEntry(Struct, frozen=True):
     """A block or an approval that was made while the filter runs.
 
     Attributes:
-        network: The addresses.
+        network: The addresses; of a block by throttling also an envelope sender, ``<a@b>``.
         kind: ``block`` or ``approval``.
         who: Who made it.
         since: Since when.

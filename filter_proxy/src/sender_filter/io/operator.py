@@ -6,6 +6,7 @@ from sender_filter.core import addresses, networks
 from sender_filter.core.profiler.judgement import Finding
 from sender_filter.core.records import timestamp
 from sender_filter.core.runtime_lists import FOR_EVER, Entry
+from sender_filter.core.subject import parse_sender
 from sender_filter.io.messages import (
     Answer,
     Done,
@@ -40,6 +41,10 @@ class Operator:
                 return self._obey(request)
 
     def _obey(self, request: Request) -> Done:
+        sender = parse_sender(request.address) if request.command == "release" else None
+        if sender is not None:
+            self._keeper.unblock(sender)
+            return Done(f"{sender} is released")
         for network in networks.parse(request.address):
             if request.command == "release":
                 self._keeper.unblock(network)

@@ -18,6 +18,7 @@ from sender_filter.core.runtime_lists import (
     FullError,
     RuntimeLists,
 )
+from sender_filter.core.subject import Sender
 from sender_filter.io.journal import log
 from sender_filter.state.interface import State
 
@@ -99,8 +100,7 @@ class Keeper:
         events = self.lists.put(entry, self._clock())
         if events is None:
             return False
-        if entry.kind != "block":
-            self.profiler.forget(entry.network)
+        self._forgive(entry)
         self._tell(events)
         self._state.put_entry(entry)
         return True
@@ -124,8 +124,10 @@ class Keeper:
         since = self.lists.next_version(network, "operator", self._clock())
         self.put(Entry(network, "operator", since, "approval", until, comment))
 
-    def unblock(self, network: Network) -> bool:
-        """Take back the blocks and approvals of a network; what it has done is forgotten.
+    def unblock(self, network: Network | Sender) -> bool:
+        """Take back the blocks and approvals of a network, or the block of a sender.
+
+        What a network has done is forgotten.
 
         Returns:
             Whether there was any.
@@ -152,8 +154,7 @@ class Keeper:
                 continue
             if events is not None:
                 self._tell([] if self._loading else events)
-                if entry.kind != "block":
-                    self.profiler.forget(entry.network)
+                self._forgive(entry)
 
     def widths(self) -> Iterable[int]:
         """The lengths of buckets in use."""
@@ -166,6 +167,11 @@ class Keeper:
     def own_entries(self) -> Iterable[Entry]:
         """All entries."""
         return list(self.lists)
+
+    def _forgive(self, entry: Entry) -> None:
+        """Forget what a network has done that an operator holds for innocent."""
+        if entry.kind != "block" and not isinstance(entry.network, Sender):
+            self.profiler.forget(entry.network)
 
     def _tell(self, events: Iterable[BlockStarted | BlockStopped]) -> None:
         for event in events:

@@ -20,6 +20,7 @@ from sender_filter.core.profiler import CountRow
 from sender_filter.core.profiler.profile import COLUMNS
 from sender_filter.core.profiler.window import BUCKETS
 from sender_filter.core.runtime_lists import FOR_EVER, Entry, Kind, Who
+from sender_filter.core.subject import LONGEST_SENDER, Sender, parse_sender
 
 MOST_WAITING = 200_000
 """Most rows of counters that wait for a store that is away; the oldest are given up."""
@@ -79,7 +80,7 @@ class Pending:
         """Nothing waits."""
         self._most = most
         self.rows: dict[tuple[Network, str, int, int], CountRow] = {}
-        self.entries: dict[tuple[Network, Who], tuple[Entry, bool]] = {}
+        self.entries: dict[tuple[Network | Sender, Who], tuple[Entry, bool]] = {}
 
     def __bool__(self) -> bool:
         """Whether anything waits."""
@@ -122,7 +123,7 @@ class _RowText(Struct, array_like=True, frozen=True):
 
 
 class _EntryText(Struct, frozen=True):
-    network: Annotated[str, Meta(max_length=64)]
+    network: Annotated[str, Meta(max_length=LONGEST_SENDER + 2)]
     who: Who
     since: float
     kind: Kind
@@ -170,7 +171,8 @@ def entry_from_text(text: bytes) -> Entry:
     """
     e = msgspec.json.decode(text, type=_EntryText)
     until = FOR_EVER if e.until is None else e.until
-    return Entry(_network(e.network), e.who, e.since, e.kind, until, e.comment)
+    sender = parse_sender(e.network)
+    return Entry(sender or _network(e.network), e.who, e.since, e.kind, until, e.comment)
 
 
 def _network(text: str) -> Network:
