@@ -48,7 +48,7 @@ def test_a_rule_fires_above_the_rate_and_above_the_total(kind, bad, total, stand
     assert [f.name for f in fired if f.total == total] == [kind] * (standing == "violated")
     looked = [f.violated for f in subject.look(HOST, NOW)]
     assert looked == ([] if standing is None else [standing == "violated"])
-    assert len(list(subject.suspicious(NOW))) == (standing == "suspicious")
+    assert len(list(subject.suspicious(subject.subjects(), NOW))) == (standing == "suspicious")
 
 
 @given(st.integers(0, 300), st.integers(0, 300), st.integers(0, 99), st.integers(0, 200))
@@ -93,8 +93,8 @@ def test_what_is_older_than_the_period_is_forgotten():
     subject = profiler(spam=Rule(enabled="on", total_messages=10))
     feed(subject, "message", 10)
     feed(subject, "spam", 10)
-    assert list(subject.suspicious(NOW + HOUR * 10 / 12))
-    assert not list(subject.suspicious(NOW + HOUR))
+    assert list(subject.suspicious(subject.subjects(), NOW + HOUR * 10 / 12))
+    assert not list(subject.suspicious(subject.subjects(), NOW + HOUR))
     assert feed(subject, "message", at=NOW + HOUR) == []
 
 
@@ -103,8 +103,8 @@ def test_each_rule_has_its_own_period():
     feed(subject, "message", 10)
     feed(subject, "spam", 10)
     feed(subject, "virus", 10)
-    assert [f.name for f in subject.suspicious(NOW)] == ["spam", "virus"]
-    assert [f.name for f in subject.suspicious(NOW + 2 * HOUR)] == ["virus"]
+    assert [f.name for f in subject.suspicious(subject.subjects(), NOW)] == ["spam", "virus"]
+    assert [f.name for f in subject.suspicious(subject.subjects(), NOW + 2 * HOUR)] == ["virus"]
 
 
 @given(st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 1)), max_size=60))
@@ -214,7 +214,9 @@ def test_an_ipv6_client_is_counted_with_its_64():
     for n in range(60):
         feed(subject, "message", host=addresses.parse(f"2001:db8::{n:x}"))
         feed(subject, "spam", host=addresses.parse(f"2001:db8::ffff:{n:x}"))
-    assert [str(f.subject) for f in subject.suspicious(NOW)] == ["2001:db8::/64"]
+    assert [str(f.subject) for f in subject.suspicious(subject.subjects(), NOW)] == [
+        "2001:db8::/64"
+    ]
     assert subject.look(addresses.parse("2001:db8:0:1::1"), NOW) == []
 
 

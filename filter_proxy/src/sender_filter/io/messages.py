@@ -9,6 +9,9 @@ from sender_filter.core.records import Action, Check, Function
 from sender_filter.settings.fronts import FrontName
 from sender_filter.settings.stamps import Stamp
 
+MOST_ROWS = 1000
+"""Most rows of an answer about profiles."""
+
 
 class Request(Struct, frozen=True, forbid_unknown_fields=True):
     """A question or an order to the running filter.
@@ -24,6 +27,7 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True):
         comment: Why.
         kind: What a report says.
         queue_id: Which message it is about.
+        limit: Most rows of ``profile``.
     """
 
     command: Literal[
@@ -34,6 +38,7 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True):
     comment: Annotated[str, Meta(max_length=500)] = ""
     kind: Literal["spam", "virus"] | None = None
     queue_id: Annotated[str, Meta(max_length=64)] = ""
+    limit: Annotated[int, Meta(ge=1, le=MOST_ROWS)] = 100
 
 
 class Failure(Struct, frozen=True, tag_field="answer", tag="error"):
@@ -99,9 +104,15 @@ class ProfileRow(Struct, frozen=True):
 
 
 class Profiles(Struct, frozen=True, tag_field="answer", tag="profile"):
-    """The addresses that are above the rate of a rule."""
+    """The addresses that are above the rate of a rule, those with the most bad messages first.
+
+    Attributes:
+        rows: As many as were asked for.
+        found: How many there are.
+    """
 
     rows: list[ProfileRow]
+    found: int
 
 
 class ZoneStatus(Struct, frozen=True):

@@ -1,6 +1,15 @@
-"""What an operator says over the control socket about who may pass."""
+"""What an operator says over the control socket about who may pass.
 
+Mail does not wait for an answer about a hundred thousand addresses: it is made in parts, and
+between two of them the loop turns.
+"""
+
+import asyncio
+import heapq
+import itertools
 import time
+from collections.abc import AsyncIterator, Sequence
+from typing import TypeVar
 
 from sender_filter.core import addresses, networks
 from sender_filter.core.profiler.judgement import Finding
@@ -18,6 +27,11 @@ from sender_filter.io.messages import (
 )
 from sender_filter.state import Keeper
 
+PART = 100
+"""So many addresses or entries are looked at in one go, a few milliseconds' work."""
+
+Item = TypeVar("Item")
+
 
 class Operator:
     """Carries out orders, and answers what the functions have found."""
@@ -26,7 +40,7 @@ class Operator:
         """Work on these lists and profiles."""
         self._keeper = keeper
 
-    def answer(self, request: Request) -> Answer:
+    async def answer(self, request: Request) -> Answer:
         """Answer a request that is an order, or about what the functions have found.
 
         Raises:
@@ -34,9 +48,12 @@ class Operator:
         """
         match request.command:
             case "entries":
-                return Entries([_entry(each) for each in self._keeper.lists if _counts(each)])
+                return await self._entries()
+            case "profile" if request.address:
+                findings = self._keeper.profiler.look(addresses.parse(request.address), time.time())
+                return Profiles([_row(each) for each in findings], len(findings))
             case "profile":
-                return Profiles([_row(each) for each in self._findings(request.address)])
+                return await self._suspicious(request.limit)
             case _:
                 return self._obey(request)
 
@@ -55,11 +72,31 @@ class Operator:
         verb = {"block": "blocked", "approve": "approved", "release": "released"}[request.command]
         return Done(f"{request.address} is {verb}")
 
-    def _findings(self, address: str) -> list[Finding]:
-        profiler, now = self._keeper.profiler, time.time()
-        if address:
-            return profiler.look(addresses.parse(address), now)
-        return list(profiler.suspicious(now))
+    async def _entries(self) -> Entries:
+        found: list[RuntimeEntry] = []
+        async for part in _parts(list(self._keeper.lists)):
+            found += [_entry(each) for each in part if _counts(each)]
+        return Entries(found)
+
+    async def _suspicious(self, most: int) -> Profiles:
+        """Those with the most bad messages first, for they are nearest to a block."""
+        profiler = self._keeper.profiler
+        numbers = itertools.count()  # of two that are equal, neither is compared further
+        worst: list[tuple[int, float, int, Finding]] = []
+        found = 0
+        async for part in _parts(profiler.subjects()):
+            for each in profiler.suspicious(part, time.time()):
+                found += 1
+                push = heapq.heappush if len(worst) < most else heapq.heappushpop
+                push(worst, (each.bad, each.percent, -next(numbers), each))
+        return Profiles([_row(finding) for *_, finding in sorted(worst, reverse=True)], found)
+
+
+async def _parts(items: Sequence[Item]) -> AsyncIterator[Sequence[Item]]:
+    """The items, some at a time; in between the loop turns."""
+    for start in range(0, len(items), PART):
+        yield items[start : start + PART]
+        await asyncio.sleep(0)
 
 
 def _counts(entry: Entry) -> bool:

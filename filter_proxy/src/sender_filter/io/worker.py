@@ -224,7 +224,7 @@ class Worker:
                 self._door.report(request)
                 return Done("noted")
             case _:
-                return self._operator.answer(request)
+                return await self._operator.answer(request)
 
     async def _explain(self, text: str) -> Explanation:
         address = addresses.parse(text)

@@ -122,10 +122,15 @@ class Profiler:
         profile = self._profiles.get(subject)
         return [] if profile is None else list(self._findings(subject, profile, now))
 
-    def suspicious(self, now: float) -> Iterator[Finding]:
-        """The addresses that are above a rule's rate, but not above its total."""
-        for subject, profile in self._profiles.items():
-            for finding in self._findings(subject, profile, now):
+    def subjects(self) -> list[Network]:
+        """The addresses that are remembered now."""
+        return list(self._profiles)
+
+    def suspicious(self, subjects: Iterable[Network], now: float) -> Iterator[Finding]:
+        """Those of some addresses that are above a rule's rate, but not above its total."""
+        for subject in subjects:
+            profile = self._profiles.get(subject)
+            for finding in () if profile is None else self._findings(subject, profile, now):
                 if not finding.violated:
                     yield finding
 
