@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from sender_filter.cli import options
+from sender_filter.cli.tables import Row, for_people, show
 from sender_filter.core import networks
 from sender_filter.core.networks import Network
 from sender_filter.core.records import (
@@ -95,11 +96,20 @@ def log(
     )
     directory = Path(read_directory(path))
     unreadable = 0
+    table: list[Row] = []
     for line, record in _records(directory, wanted):
         if record is None:
             unreadable += 1
-        elif wanted.has(record):
-            click.echo(line.rstrip(b"\n").decode() if json else _in_words(record))
+        elif not wanted.has(record):
+            continue
+        elif json:
+            click.echo(line.rstrip(b"\n").decode())
+        elif for_people():
+            table.append(_row(record))
+        else:
+            click.echo(_in_words(record))
+    if table:
+        show(("time", "address", "outcome", "by", "why"), table, whole=2)
     if unreadable:
         click.echo(f"{unreadable} lines were no records and were skipped", err=True)
 
@@ -142,6 +152,24 @@ def _is_within(text: str, within: list[Network]) -> bool:
     except ValueError:  # the sender that throttling has blocked
         return False
     return any(holds(outer, each) or holds(each, outer) for each in found for outer in within)
+
+
+def _row(record: Record) -> Row:
+    """A record as a row of a table."""
+    time = f"{record.time[:19]}Z".replace("T", " ")
+    if isinstance(record, BlockRecord):
+        until = f"until {record.until}" if record.until else "for good"
+        why = [until, record.comment, "shadow: nobody is blocked" if record.shadow else ""]
+        outcome = f"block {record.change}"
+        return time, record.address, outcome, record.function, "; ".join(filter(None, why))
+    if isinstance(record, SessionRecord):
+        figures = f"{record.seconds} s, {record.from_client} bytes in, {record.from_upstream} out"
+        return time, record.address, record.ended, "", figures
+    details = [check.detail for check in record.checks if check.detail]
+    hop = [f"hop {record.hop} behind {record.peer}"] if record.peer else []
+    reply = [f"-> {record.reply}"] if record.reply else []
+    by = "" if record.function == "none" else record.function
+    return time, record.address, record.action, by, "; ".join([*hop, *details, *reply])
 
 
 def _in_words(record: Record) -> str:

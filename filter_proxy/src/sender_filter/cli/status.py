@@ -6,6 +6,7 @@ import click
 import msgspec
 
 from sender_filter.cli import options
+from sender_filter.cli.tables import show
 from sender_filter.io.messages import ListStatus, Request, Status, UpstreamStatus, ZoneStatus
 
 _HEALTH = {None: "no client yet", True: "reachable", False: "away"}
@@ -20,9 +21,7 @@ def status(path: Path | None, *, json: bool) -> None:
     if json:
         click.echo(msgspec.json.encode(answer).decode())
     elif isinstance(answer, Status):
-        width = max(len(name) for name, _ in _rows(answer))
-        for name, value in _rows(answer):
-            click.echo(f"{name:<{width}}  {options.plain(value)}")
+        show(("", ""), _rows(answer))
 
 
 def _rows(answer: Status) -> list[tuple[str, str]]:
