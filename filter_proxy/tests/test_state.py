@@ -5,6 +5,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -48,9 +49,9 @@ class Server:
         words = ["--port", "0", "--unixsocket", self.socket, "--save", "", "--dir", self._folder]
         self.process = subprocess.Popen([SERVER, *words, *self._options], stdout=subprocess.DEVNULL)
         for _ in range(500):
-            with contextlib.suppress(OSError):
-                if self.socket.is_socket():
-                    return
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(str(self.socket))  # it is there a moment before anybody listens
+                return
             time.sleep(0.01)
         raise AssertionError("the server does not start")
 
