@@ -62,3 +62,12 @@ def postfix_master(config_dir: Path) -> Callable[..., dict[str, Any]]:
         return run("postfix_master", arguments, check_mode=check_mode, diff=diff)
 
     return call
+
+
+@pytest.fixture
+def import_environment(config_dir: Path) -> Callable[..., dict[str, Any]]:
+    def call(*, check_mode: bool = False, diff: bool = False, **arguments: Any) -> dict[str, Any]:
+        arguments.setdefault("config_dir", str(config_dir))
+        return run("postfix_import_environment", arguments, check_mode=check_mode, diff=diff)
+
+    return call
