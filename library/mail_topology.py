@@ -88,6 +88,16 @@ options:
       - A program that is neither of the two is never ended. It is named, and nothing is changed.
     type: bool
     default: false
+  provider:
+    description: Whose program the sender filter is, V(native) for this project's own, V(imss) for
+      the vendor's C(TmFoxProxy).
+    type: str
+    choices: [native, imss]
+    default: native
+  imss_home:
+    description: Where the vendor's product is installed, with O(provider=imss).
+    type: path
+    default: /opt/trend/imss
   config_dir:
     description: Postfix's configuration directory.
     type: path
@@ -239,7 +249,14 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.postfix.desired import to_text
 from ansible.module_utils.postfix.errors import PostfixError
-from ansible.module_utils.topology.arguments import CONFIG_DIR, PORTS, TOPOLOGY, ports_of
+from ansible.module_utils.topology.arguments import (
+    CONFIG_DIR,
+    PORTS,
+    PROVIDER,
+    TOPOLOGY,
+    ports_of,
+    provider_in,
+)
 from ansible.module_utils.topology.diagnosis import differences, seen_topology
 from ansible.module_utils.topology.forecast import foreseen, told
 from ansible.module_utils.topology.goal import of_topology
@@ -269,12 +286,25 @@ OPTIONS: dict[str, dict[str, Any]] = {
 def main() -> None:
     """Move the host, and say what it took."""
     module = AnsibleModule(
-        argument_spec={**OPTIONS, **CONFIG_DIR, **PORTS}, supports_check_mode=True
+        argument_spec={**OPTIONS, **PROVIDER, **CONFIG_DIR, **PORTS}, supports_check_mode=True
     )
     params: dict[str, Any] = module.params
     # A lost connection does not end a move half way.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    request = Request(
+    try:
+        request = _request(params)
+        if params["repair"]:
+            outcome = heal(look(request), check=module.check_mode)
+        else:
+            outcome = switch(request, check=module.check_mode)
+    except (SwitchError, SurveyError, ServiceError, PostfixError) as error:
+        module.fail_json(msg=str(error))
+    forecast = _forecast(outcome, request) if module.check_mode else {}
+    module.exit_json(**_result(outcome, request), **_diff(outcome, request), **forecast)
+
+
+def _request(params: dict[str, Any]) -> Request:
+    return Request(
         topology=params["topology"],
         config_dir=Path(params["config_dir"]),
         ports=ports_of(params),
@@ -287,16 +317,8 @@ def main() -> None:
         keep=Keep(params["snapshots"], params["snapshot_megabytes"]),
         pending=tuple(params["pending"]),
         options={name: to_text(value) for name, value in params["smtp_options"].items()},
+        provider=provider_in(params),
     )
-    try:
-        if params["repair"]:
-            outcome = heal(look(request), check=module.check_mode)
-        else:
-            outcome = switch(request, check=module.check_mode)
-    except (SwitchError, SurveyError, ServiceError, PostfixError) as error:
-        module.fail_json(msg=str(error))
-    forecast = _forecast(outcome, request) if module.check_mode else {}
-    module.exit_json(**_result(outcome, request), **_diff(outcome, request), **forecast)
 
 
 def _result(outcome: Outcome, request: Request) -> dict[str, Any]:

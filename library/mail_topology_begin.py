@@ -31,6 +31,16 @@ options:
     description: Only keep the host. What stands in the way is what the play is to mend.
     type: bool
     default: false
+  provider:
+    description: Whose program the sender filter is, V(native) for this project's own, V(imss) for
+      the vendor's C(TmFoxProxy).
+    type: str
+    choices: [native, imss]
+    default: native
+  imss_home:
+    description: Where the vendor's product is installed, with O(provider=imss).
+    type: path
+    default: /opt/trend/imss
   config_dir:
     description: Postfix's configuration directory.
     type: path
@@ -104,7 +114,14 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.postfix.errors import PostfixError
 from ansible.module_utils.snapshots.store import Store
-from ansible.module_utils.topology.arguments import CONFIG_DIR, PORTS, TOPOLOGY, ports_of
+from ansible.module_utils.topology.arguments import (
+    CONFIG_DIR,
+    PORTS,
+    PROVIDER,
+    TOPOLOGY,
+    ports_of,
+    provider_in,
+)
 from ansible.module_utils.topology.diagnosis import seen_topology
 from ansible.module_utils.topology.request import Request
 from ansible.module_utils.topology.survey import SurveyError
@@ -120,17 +137,18 @@ OPTIONS: dict[str, dict[str, Any]] = {
 def main() -> None:
     """Look, and keep the host."""
     module = AnsibleModule(
-        argument_spec={**OPTIONS, **CONFIG_DIR, **PORTS}, supports_check_mode=True
+        argument_spec={**OPTIONS, **PROVIDER, **CONFIG_DIR, **PORTS}, supports_check_mode=True
     )
     params: dict[str, Any] = module.params
-    request = Request(
-        topology=params["topology"],
-        config_dir=Path(params["config_dir"]),
-        ports=ports_of(params),
-        smtp_address="127.0.0.1",
-        options={},
-    )
     try:
+        request = Request(
+            topology=params["topology"],
+            config_dir=Path(params["config_dir"]),
+            ports=ports_of(params),
+            smtp_address="127.0.0.1",
+            options={},
+            provider=provider_in(params),
+        )
         survey = begin(
             request,
             tuple(params["paths"]),

@@ -20,6 +20,16 @@ options:
       that the last play recorded on the host.
     type: str
     choices: [edge, direct, inline]
+  provider:
+    description: Whose program the sender filter is, V(native) for this project's own, V(imss) for
+      the vendor's C(TmFoxProxy).
+    type: str
+    choices: [native, imss]
+    default: native
+  imss_home:
+    description: Where the vendor's product is installed, with O(provider=imss).
+    type: path
+    default: /opt/trend/imss
   config_dir:
     description: Postfix's configuration directory.
     type: path
@@ -152,9 +162,17 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.postfix.errors import PostfixError
 from ansible.module_utils.snapshots.store import Store
 from ansible.module_utils.topology import effective, journal, record
-from ansible.module_utils.topology.arguments import CONFIG_DIR, PORTS, TOPOLOGY, ports_of
+from ansible.module_utils.topology.arguments import (
+    CONFIG_DIR,
+    PORTS,
+    PROVIDER,
+    TOPOLOGY,
+    ports_of,
+    provider_in,
+)
 from ansible.module_utils.topology.preflight import obstacles
 from ansible.module_utils.topology.report import facts
 from ansible.module_utils.topology.risks import PARAMETERS, risks
@@ -164,13 +182,14 @@ from ansible.module_utils.topology.survey import SurveyError, take
 def main() -> None:
     """Look, and say what was seen."""
     module = AnsibleModule(
-        argument_spec={"topology": TOPOLOGY, **CONFIG_DIR, **PORTS}, supports_check_mode=True
+        argument_spec={"topology": TOPOLOGY, **PROVIDER, **CONFIG_DIR, **PORTS},
+        supports_check_mode=True,
     )
     params: dict[str, Any] = module.params
     try:
-        survey = take(Path(params["config_dir"]), ports_of(params))
+        survey = take(Path(params["config_dir"]), ports_of(params), provider_in(params))
         settings = effective.read(survey, PARAMETERS)
-    except SurveyError as error:
+    except (SurveyError, PostfixError) as error:
         module.fail_json(msg=str(error))
     topology = params["topology"] or record.declared()
     if topology is None:

@@ -34,6 +34,8 @@ class State:
         listeners: every listener on the path, as text.
         units: the units that a move starts and stops.
         packages: the installed version of each package on the path; they are told, not restored.
+        imss_home: where the vendor's product was, whose program the filter was; empty if it was
+            this project's.
     """
 
     topology: str
@@ -42,6 +44,7 @@ class State:
     listeners: tuple[str, ...]
     units: Mapping[str, Unit]
     packages: Mapping[str, str]
+    imss_home: str = ""
 
 
 @dataclass(frozen=True)

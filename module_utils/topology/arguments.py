@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .imss import provider_of
 from .model import TOPOLOGIES, Ports
+from .provider import Provider
 
 PORTS: dict[str, dict[str, Any]] = {
     "listen_port": {"type": "int", "default": 25},
@@ -16,6 +18,10 @@ PORTS: dict[str, dict[str, Any]] = {
     "reinjection_port": {"type": "int", "default": 10026},
 }
 CONFIG_DIR: dict[str, dict[str, Any]] = {"config_dir": {"type": "path", "default": "/etc/postfix"}}
+PROVIDER: dict[str, dict[str, Any]] = {
+    "provider": {"type": "str", "choices": ["native", "imss"], "default": "native"},
+    "imss_home": {"type": "path", "default": "/opt/trend/imss"},
+}
 TOPOLOGY: dict[str, Any] = {"type": "str", "choices": list(TOPOLOGIES)}
 
 
@@ -29,3 +35,12 @@ def ports_of(params: Mapping[str, Any]) -> Ports:
         scan=params["scan_port"],
         reinjection=params["reinjection_port"],
     )
+
+
+def provider_in(params: Mapping[str, Any]) -> Provider:
+    """The provider that a module was given.
+
+    Raises:
+        InvalidValue: its home is no path that Postfix can be told.
+    """
+    return provider_of(params["imss_home"] if params["provider"] == "imss" else "")

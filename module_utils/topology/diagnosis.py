@@ -115,7 +115,7 @@ def differences(survey: Survey, topology: str) -> list[str]:
         found += _port_differences(survey, expectation)
     found += _unit_differences(survey, topology)
     found += _configuration_differences(survey, topology)
-    return found
+    return found + survey.provider.differences(survey, topology)
 
 
 def _port_differences(survey: Survey, expectation: Expectation) -> list[str]:
@@ -127,6 +127,8 @@ def _port_differences(survey: Survey, expectation: Expectation) -> list[str]:
         return [f"nobody listens on port {port}; it should be {expectation.meaning}"]
     if len(owners) == 1 and owners != [expectation.owner]:
         return [f"port {port} belongs to {owners[0]}; it should be {expectation.meaning}"]
+    if expectation.owner == model.FILTER and not survey.provider.follows:
+        return []
     if expectation.public:
         missing = survey.postfix.families - {one.family for one in on_port}
         return [f"nobody listens on port {port} in {family}" for family in sorted(missing)]
@@ -139,7 +141,7 @@ def _port_differences(survey: Survey, expectation: Expectation) -> list[str]:
 
 def _unit_differences(survey: Survey, topology: str) -> list[str]:
     found = []
-    for front in fronts.ALL:
+    for front in survey.provider.fronts:
         enabled, wanted = survey.front(front).enabled, front in fronts.of(topology)
         port = front.port(survey.ports)
         if wanted and not enabled:

@@ -101,6 +101,8 @@ def actions(survey: Survey, goal: Goal) -> dict[str, str]:
 def _of_postfix(survey: Survey, goal: Goal) -> str:
     if survey.postfix.master_pid is None:
         return START
+    if survey.provider.will_restart(survey):
+        return RESTART
     listens = {port for port in survey.ports.of_postfix() if model.POSTFIX in survey.owners(port)}
     same = goal.master_cf == survey.postfix.master_cf and listens == goal.postfix_on
     return NOTHING if same else RELOAD

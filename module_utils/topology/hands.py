@@ -29,6 +29,7 @@ class Hands:
     def __init__(self, request: Request, before: Survey, goal: Goal) -> None:
         self.request = request
         self.ports = request.ports
+        self.provider = request.provider
         self.before = before
         self.goal = goal
         self.outcome = Outcome(before, before, goal.master_cf)
@@ -86,12 +87,38 @@ class Hands:
                 return False
         return True
 
+    def main_cf_is_wrong(self) -> bool:
+        """Whether main.cf lacks anything that the filter needs there."""
+        data = self.request.main_cf.read_bytes()
+        return self.provider.main_cf(self.before, data) != data
+
+    def mend_main_cf(self) -> None:
+        """Give main.cf what the filter needs there."""
+        data = self.request.main_cf.read_bytes()
+        atomic.replace(self.request.main_cf, self.provider.main_cf(self.before, data))
+
+    def restart_postfix(self) -> None:
+        """Stop Postfix and start it: only so does master take its environment. Sessions are cut."""
+        listen = self.ports.listen
+        had = [one for one in self.ports.of_postfix() if model.POSTFIX in self.before.owners(one)]
+        if listen in had:
+            self._count_cut(len(sessions.on(listen)))
+            self._unheard_since = time.monotonic()
+        self.reload_postfix(
+            lambda now: all(model.POSTFIX in now.owners(one) for one in had), anew=True
+        )
+
     def reload_postfix(
-        self, settled: Callable[[Survey], bool], given_up: list[int] | None = None
+        self,
+        settled: Callable[[Survey], bool],
+        given_up: list[int] | None = None,
+        *,
+        anew: bool = False,
     ) -> None:
         """Reload, or start Postfix if it has died; wait until the socket table is `settled`.
 
-        Sessions of services that listened on the ports `given_up` are ended by that.
+        Sessions of services that listened on the ports `given_up` are ended by that. With `anew`
+        Postfix is stopped and started.
 
         Raises:
             ServiceError: it does not come to that; what Postfix said is in the text.
@@ -100,7 +127,7 @@ class Hands:
             services.end_remnants(self.before)
         now = self.before.glance()
         self._refuse_deadly(now)
-        if now.postfix.master_pid is None:
+        if anew or now.postfix.master_pid is None:
             services.restart_postfix(self.before.postfix)
         else:
             services.reload_postfix(self.request.config_dir)
@@ -153,9 +180,10 @@ class Hands:
 
     def start_filter(self, front: Front = fronts.EDGE) -> None:
         """Let systemd take a front's port, then start the filter behind it."""
-        services.listen_for_filter(front)
+        self.provider.listen(front)
         self.note_listener(self.before.glance())
-        services.start_filter(front)
+        self.provider.start(front, front.port(self.ports))
+        self.note_listener(self.before.glance())
         self._begin_watch(front)
         self.check_filter()
 
@@ -164,7 +192,9 @@ class Hands:
         on_listen = front.port(self.ports) == self.ports.listen
         if on_listen and self.before.glance().owners(self.ports.listen) == [model.FILTER]:
             self._unheard_since = self._unheard_since or time.monotonic()
-        services.stop_filter(front)
+        if not self.provider.lingers:
+            self._count_cut(len(sessions.on(front.port(self.ports))))
+        self.provider.stop(front)
         # A process of it lets the port go at once, and its sessions later; unless it is frozen.
         if not services.wait_until(lambda: not self._filter_listeners(front), LET_GO_SECONDS):
             services.end_all(self._filter_listeners(front), signal.SIGKILL)
@@ -174,7 +204,7 @@ class Hands:
         """The listeners that its service still has, and of their processes its own alone."""
         found = []
         for one in self.before.glance().on(front.port(self.ports)):
-            own = tuple(each for each in one.processes if each.unit == front.service_unit)
+            own = tuple(each for each in one.processes if self.provider.serves(front, each))
             found += [replace(one, processes=own)] if own else []
         return found
 
@@ -187,10 +217,18 @@ class Hands:
     def refresh_filter(self, front: Front = fronts.EDGE) -> None:
         """Let the running filter use what is installed now; no session ends by that."""
         if self.before.front(front).needs == filter_status.RELOAD:
-            services.reload_filter(front)
+            self.provider.reload(front)
         else:
-            services.restart_filter(front)
+            self._restart_filter(front)
         self._begin_watch(front)
+
+    def _restart_filter(self, front: Front) -> None:
+        port = front.port(self.ports)
+        if not self.provider.lingers:
+            self._count_cut(len(sessions.on(port)))
+            self._unheard_since = time.monotonic()
+        self.provider.restart(front, port)
+        self.note_listener(self.before.glance())
 
     def _begin_watch(self, front: Front) -> None:
         self._filter_front = front
@@ -198,8 +236,8 @@ class Hands:
         self._filter_process = self._process()
 
     def _process(self) -> object:
-        status = filter_status.ask(self._filter_front)
-        return status and status.get("pid")
+        front = self._filter_front
+        return self.provider.process(front, front.port(self.ports))
 
     def watch_filter(self) -> None:
         """See a filter that was just started live for a while, and answer.
@@ -225,7 +263,7 @@ class Hands:
             what = "does not answer" if process is None else "has died"
             msg = (
                 f"the sender filter {what}, {lived:.1f} s after its start:\n"
-                f"{services.last_words(self._filter_front.service_unit)}"
+                f"{self.provider.last_words(self._filter_front)}"
             )
             raise services.ServiceError(msg)
 
@@ -284,6 +322,10 @@ class Hands:
             raise services.ServiceError(msg)
 
     # What it costs
+
+    def _count_cut(self, count: int) -> None:
+        self.outcome.sessions_running += count
+        self.outcome.sessions_cut += count
 
     def note_listener(self, survey: Survey) -> None:
         """Keep count of the time in which nobody listens for mail from the network."""

@@ -14,8 +14,9 @@ from pathlib import Path
 from ..postfix import atomic, staging
 from . import fronts, journal, model, record, services
 from .diagnosis import differences
+from .imss import provider_of
 from .request import LOOPBACK, Outcome, Request
-from .survey import Survey, take
+from .survey import Survey
 from .switch import SwitchError, alone, snapshot_for, switch
 
 WAKE_SECONDS = 20.0
@@ -54,6 +55,7 @@ def declared(config_dir: Path) -> Request:
             smtp_address=move.get("smtp_address", LOOPBACK),
             options=move.get("options", old),
             listen_addresses=tuple(move.get("listen_addresses", ())),
+            provider=provider_of(move.get("imss_home", "")),
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         msg = f"the record {record.FILE} cannot be read ({error!r}): run the last play again"
@@ -62,7 +64,7 @@ def declared(config_dir: Path) -> Request:
 
 def look(request: Request) -> Healing:
     """Compare the host with what is wanted; nothing is changed."""
-    survey = take(request.config_dir, request.ports)
+    survey = request.look()
     return Healing(request, survey, differences(survey, request.topology))
 
 
@@ -92,11 +94,11 @@ def _close_lost_fronts(healing: Healing) -> None:
     """Stop a front that is open on a port of before: a move then opens it where it belongs."""
     request = healing.request
     with alone(request.config_dir, check=False):
-        survey = take(request.config_dir, request.ports)
+        survey = request.look()
         for front in fronts.of(request.topology):
             lost = model.FILTER not in survey.owners(front.port(request.ports))
             if lost and survey.front(front).socket_active:
-                services.stop_filter(front)
+                survey.provider.stop(front)
                 healing.steps.append(f"stop {front.service_unit}, which is not on its port")
 
 
@@ -111,7 +113,7 @@ def _wake(healing: Healing) -> None:
     """Let Postfix run with the master.cf that is wanted, after what would end it has gone."""
     request = healing.request
     with alone(request.config_dir, check=False) as store:
-        survey = take(request.config_dir, request.ports)
+        survey = request.look()
         if _awake(survey):
             return
         _refuse_strangers(survey, request)
@@ -165,5 +167,5 @@ def _close_other_fronts(healing: Healing, survey: Survey) -> None:
     for front in fronts.ALL:
         state = survey.front(front)
         if front not in fronts.of(healing.request.topology) and not state.stopped:
-            services.stop_filter(front)
+            survey.provider.stop(front)
             healing.steps.append(f"stop {front.service_unit}")

@@ -20,7 +20,7 @@ from .diagnosis import differences, seen_topology
 from .heal import Healing, declared, heal, look
 from .request import Request
 from .services import ServiceError, restart_postfix, wait_until
-from .survey import Survey, SurveyError, take
+from .survey import Survey, SurveyError
 from .switch import SwitchError, switch
 
 FILE = Path("/var/log/mail-topology/nightly.jsonl")
@@ -93,7 +93,7 @@ def _seen(healing: Healing | None) -> str:
     """The topology after a failure; empty where the host cannot be looked at."""
     with suppress(*FAILURES):
         if healing:
-            return seen_topology(take(healing.request.config_dir, healing.request.ports))
+            return seen_topology(healing.request.look())
     return ""
 
 
@@ -102,10 +102,10 @@ def _restart(request: Request) -> Survey:
 
     `heal` has just seen that master.cf asks for no port that is another program's.
     """
-    restart_postfix(take(request.config_dir, request.ports).postfix)
+    restart_postfix(request.look().postfix)
 
     def settled() -> bool:
-        now = take(request.config_dir, request.ports)
+        now = request.look()
         return now.postfix.master_pid is not None and not differences(now, request.topology)
 
     wait_until(settled, SETTLE_SECONDS)

@@ -40,6 +40,8 @@ def hindrance(hands: Hands) -> str:
 
 
 def _unable(survey: Survey) -> str:
+    if survey.provider.alone:
+        return survey.provider.alone
     version = survey.postfix.parameters["mail_version"]
     if survey.postfix.version < FIRST_WITH_REUSEPORT:
         return f"Postfix {version} does not share its port (3.6 and newer do)"

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from ..snapshots import kept
 from ..snapshots.snapshot import Snapshot, State, Unit
 from ..snapshots.store import Store
-from . import fronts, record
+from . import record
 from .diagnosis import lines, port_table, seen_topology
 from .request import Request
 from .survey import Survey, run
@@ -37,6 +37,7 @@ def state(survey: Survey) -> State:
         listeners=tuple(lines(port_table(survey, topology))),
         units=_units(survey),
         packages=_packages(),
+        imss_home=survey.provider.home,
     )
 
 
@@ -52,7 +53,7 @@ def _owners(survey: Survey) -> dict[str, list[str]]:
 
 def _units(survey: Survey) -> dict[str, Unit]:
     found = {}
-    for front in fronts.ALL:
+    for front in survey.provider.fronts:
         state = survey.front(front)
         found[front.socket_unit] = Unit(state.socket_active, state.enabled)
         found[front.service_unit] = Unit(state.service_active, state.enabled)

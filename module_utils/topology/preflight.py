@@ -18,7 +18,7 @@ def obstacles(survey: Survey, topology: str) -> list[str]:
     found += _foreign_owners(survey, topology)
     found += _missing_hops(survey)
     found += _entry_obstacles(survey, topology)
-    return found
+    return found + survey.provider.obstacles(survey, topology)
 
 
 def _postfix_obstacles(survey: Survey, topology: str) -> list[str]:
@@ -27,7 +27,8 @@ def _postfix_obstacles(survey: Survey, topology: str) -> list[str]:
         found.append(
             "Postfix is not running: start it (systemctl start postfix) and look at its log"
         )
-    if topology == model.EDGE and postfix.version < OLDEST_POSTFIX:
+    proxied = topology == model.EDGE and survey.provider.proxy_protocol
+    if proxied and postfix.version < OLDEST_POSTFIX:
         found.append(
             f"Postfix {postfix.parameters['mail_version']} cannot read the PROXY protocol, version "
             "2: every client would look like this host. Upgrade to 3.5 or newer"
@@ -93,7 +94,7 @@ def _entry_obstacles(survey: Survey, topology: str) -> list[str]:
         )
     if topology == model.INLINE:
         found += _proxy_obstacles(survey)
-    if topology == model.EDGE:
+    if topology == model.EDGE and survey.provider.proxy_protocol:
         found += [
             f"{file}:{entry.line}: the command of {entry.service} {entry.type} is "
             f"{entry.command}; only smtpd and postscreen read the PROXY protocol"

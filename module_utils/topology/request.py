@@ -8,7 +8,9 @@ from pathlib import Path
 
 from . import model, record
 from .between import Between
-from .survey import Survey
+from .native import NATIVE
+from .provider import Provider
+from .survey import Survey, take
 from .target import master_cf, service_on
 
 LOOPBACK = "127.0.0.1"
@@ -32,7 +34,7 @@ class Request:
     change of hands itself does not end goes on. A filter that was started must
     live for `watch_seconds` before Postfix gives the port up. Without `keep` no snapshot is
     forgotten. `pending` are files that the play would have written before the switch, and in check
-    mode has not.
+    mode has not. `provider` is whose program the filter is.
     """
 
     topology: str
@@ -47,6 +49,7 @@ class Request:
     watch_seconds: float = 5.0
     keep: Keep | None = Keep()
     pending: tuple[str, ...] = ()
+    provider: Provider = NATIVE
 
     @property
     def moved_to(self) -> str:
@@ -65,7 +68,12 @@ class Request:
             "listen_addresses": list(self.listen_addresses),
             "options": dict(self.options),
             "ports": asdict(self.ports),
+            **({"imss_home": self.provider.home} if self.provider.home else {}),
         }
+
+    def look(self) -> Survey:
+        """What is on the host now."""
+        return take(self.config_dir, self.ports, self.provider)
 
     def between(self, survey: Survey) -> Between:
         """The place of the filter in `inline`."""
@@ -91,12 +99,18 @@ class Request:
             service=self.service,
             previous=record.options(),
             between=self.between(survey),
+            proxied=self.provider.proxy_protocol,
         )
 
     @property
     def master_cf(self) -> Path:
         """The file that names Postfix's services."""
         return self.config_dir / "master.cf"
+
+    @property
+    def main_cf(self) -> Path:
+        """The file of Postfix's parameters."""
+        return self.config_dir / "main.cf"
 
 
 @dataclass

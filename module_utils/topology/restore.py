@@ -16,8 +16,9 @@ from . import fronts, journal, model, services, ways
 from .fronts import Front
 from .goal import Goal
 from .hands import SETTLE_SECONDS, Hands
+from .imss import provider_of
 from .request import Outcome, Request
-from .survey import Survey, SurveyError, filter_state, take
+from .survey import Survey, SurveyError, filter_state
 
 UNIT_FOLDER = "/etc/systemd/"
 DRAIN_SECONDS = 20.0  # nobody looks on: the host must be back within a minute
@@ -58,6 +59,7 @@ def request_for(snapshot: Snapshot, drain_seconds: float = DRAIN_SECONDS) -> Req
         drain_action="leave",
         watch_seconds=0,
         keep=None,
+        provider=provider_of(snapshot.state.imss_home),
     )
 
 
@@ -81,12 +83,14 @@ def _restore(snapshot: Snapshot, request: Request, store: Store) -> Outcome:
     # A filter that shall run needs its files first; one that shall go keeps them until it has gone.
     if goal.fronts:
         replaced = replaced + _put_back(files, store)
-    now = take(request.config_dir, request.ports)
+    now = request.look()
     if now.postfix.master_pid is None:
         # It may have died of the file that is there.
         atomic.replace(request.master_cf, goal.master_cf)
         services.revive_postfix(now)
-    hands = Hands(request, take(request.config_dir, request.ports), goal)
+    hands = Hands(request, request.look(), goal)
+    if request.provider.wants_restart(hands.before):
+        hands.restart_postfix()
     for name, step in ways.steps(hands):
         step()
         hands.outcome.steps.append(name)
@@ -148,7 +152,7 @@ def _put_back(files: list[Kept], store: Store) -> list[str]:
 
 
 def _enable(snapshot: Snapshot) -> None:
-    for front in fronts.ALL:
+    for front in provider_of(snapshot.state.imss_home).fronts:
         wanted = _unit(snapshot, front).enabled
         if filter_state(front).enabled != wanted:
             verb = "enable" if wanted else "disable"
@@ -181,14 +185,14 @@ def _prove(snapshot: Snapshot, hands: Hands) -> Survey:
             if found != then[name]
         ]
         raise RestoreError("; ".join(differing))
-    return take(request.config_dir, request.ports)
+    return request.look()
 
 
 def at_boot(snapshot: Snapshot, store: Store) -> None:
     """Put files and enabled units back before Postfix starts; nothing is started by hand."""
     _put_back(list(snapshot.kept), store)
     _enable(snapshot)
-    for front in fronts.ALL:
+    for front in provider_of(snapshot.state.imss_home).fronts:
         if not filter_state(front).installed:
             continue
         verb = "start" if _unit(snapshot, front).active else "stop"

@@ -105,7 +105,12 @@ def risks(survey: Survey, topology: str, settings: Settings) -> list[Risk]:
 
 
 def _hidden_clients(host: _Host) -> Iterator[Risk]:
-    """In `edge` only the PROXY header tells Postfix's service who the client is."""
+    """In `edge` only the PROXY header tells Postfix's service who the client is.
+
+    Or the vendor's library: whether Postfix has that is one of the differences.
+    """
+    if not host.survey.provider.proxy_protocol:
+        return
     for entry in host.on(host.survey.ports.smtp):
         name = PROXY_PROTOCOL.get(entry.command)
         if name and host.values(entry).get(name) != "haproxy":
@@ -188,7 +193,9 @@ def _open_networks(host: _Host) -> Iterator[Risk]:
 
 def _smuggling(host: _Host) -> Iterator[Risk]:
     """What ends at a bare newline here goes on there (SMTP smuggling, postconf(5))."""
-    behind = host.on(host.survey.ports.smtp)
+    # The vendor's place behind its proxy has Postfix's own setting, as one without a filter has.
+    proxied = host.survey.provider.proxy_protocol
+    behind = host.on(host.survey.ports.smtp) if proxied else []
     for entry in _speakers(host):
         values, place = host.values(entry), host.place(entry)
         check, excluded = values.get(NEWLINE), values.get(EXCLUSIONS, "")

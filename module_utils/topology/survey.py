@@ -7,12 +7,16 @@ import subprocess
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..postfix.checks import Severity, master_problems
 from ..postfix.master_cf import MasterDocument
 from . import filter_status, fronts, model
 from .fronts import Front
 from .sockets import PROC, Listener, listeners
+
+if TYPE_CHECKING:
+    from .provider import Provider
 
 POSTFIX_UNITS = "postfix"  # postfix@-.service in Debian 12, postfix.service in 13
 PARAMETERS = (
@@ -21,6 +25,7 @@ PARAMETERS = (
     "master_service_disable",
     "smtpd_proxy_filter",
     "receive_override_options",
+    "import_environment",
     "process_id_directory",
     "queue_directory",
     "multi_instance_name",
@@ -101,6 +106,7 @@ class Survey:
     ports: model.Ports
     listeners: tuple[Listener, ...]
     postfix: PostfixState
+    provider: Provider
     filter: FilterState
     inline: FilterState = CLOSED
 
@@ -131,13 +137,15 @@ class Survey:
         """Who a listener belongs to: a name of `model`, or the foreign process itself."""
         if any(one.pid == self.postfix.master_pid for one in listener.processes):
             return model.POSTFIX
-        if any(one.unit in fronts.SERVICE_UNITS for one in listener.processes):
+        if any(
+            self.provider.serves(front, one) for front in fronts.ALL for one in listener.processes
+        ):
             return model.FILTER
         only_systemd = [one.pid for one in listener.processes] == [1]
         # Between two lives of the service its socket is held by systemd alone.
         if only_systemd and any(
             self.front(one).socket_active and listener.port == one.port(self.ports)
-            for one in fronts.ALL
+            for one in self.provider.fronts
         ):
             return model.FILTER
         if listener.port == self.ports.scan:
@@ -157,15 +165,16 @@ class Survey:
         return sorted({self.owner(one) for one in self.on(port)})
 
 
-def take(config_dir: Path, ports: model.Ports) -> Survey:
+def take(config_dir: Path, ports: model.Ports, provider: Provider) -> Survey:
     """Look at the host.
 
     Raises:
         SurveyError: Postfix is not installed, or its configuration cannot be read.
     """
     postfix = _postfix(config_dir)
-    states = [filter_state(front) for front in (fronts.EDGE, fronts.INLINE)]
-    return Survey(ports, tuple(listeners(ports.all())), postfix, *states)
+    found = tuple(listeners(ports.all()))
+    states = [provider.state(front, ports, found) for front in (fronts.EDGE, fronts.INLINE)]
+    return Survey(ports, found, postfix, provider, *states)
 
 
 def _postfix(config_dir: Path) -> PostfixState:

@@ -17,7 +17,7 @@ from ..postfix import atomic, staging
 from ..postfix.errors import PostfixError
 from ..snapshots.snapshot import Snapshot, SnapshotError
 from ..snapshots.store import Store
-from . import fronts, goal, guard, journal, model, photograph, probe, ways
+from . import fronts, goal, guard, journal, photograph, probe, ways
 from .diagnosis import differences
 from .forecast import foreseen
 from .hands import Hands, Step
@@ -26,7 +26,7 @@ from .request import Outcome, Request
 from .restore import RestoreError, goal_of, recover, request_for, restore
 from .services import ServiceError
 from .sockets import reachable
-from .survey import Survey, take
+from .survey import Survey
 
 LOCK_SECONDS = 60.0
 LAST = "last"
@@ -51,7 +51,7 @@ def begin(
         SwitchError: the way is not free, or the host cannot be kept.
     """
     with alone(request.config_dir, check=check) as store:
-        survey = take(request.config_dir, request.ports)
+        survey = request.look()
         _refuse([] if repair else obstacles(survey, request.topology))
         if not check:
             _keep(store, request, survey, paths)
@@ -88,7 +88,7 @@ def switch(request: Request, *, check: bool = False) -> Outcome:
         SwitchError: it is not there; what it is instead is in the text.
     """
     with alone(request.config_dir, check=check) as store:
-        before = take(request.config_dir, request.ports)
+        before = request.look()
         before = foreseen(before, request.pending) if check else before
         wanted = _try_first(request, before, check=check)
         end = goal.of_topology(request.topology, request.ports, wanted)
@@ -133,7 +133,7 @@ def rollback(config_dir: Path, name: str = LAST, *, check: bool = False) -> tupl
         except SnapshotError as error:
             _refuse([str(error)])
         request = replace(request_for(target, drain_seconds=60.0), config_dir=config_dir)
-        before = take(config_dir, request.ports)
+        before = request.look()
         if check or photograph.is_of(target, before):
             outcome = Outcome(before, before, goal_of(target, store).master_cf)
             outcome.steps = [] if not check or photograph.is_of(target, before) else ["go back"]
@@ -150,8 +150,7 @@ def _choose(store: Store, name: str) -> Snapshot:
     names = store.names()
     for one in reversed(names):
         snapshot = store.load(one)
-        survey = take(Path(snapshot.config_dir), model.Ports(**snapshot.state.ports))
-        if not photograph.is_of(snapshot, survey):
+        if not photograph.is_of(snapshot, request_for(snapshot).look()):
             return snapshot
     if not names:
         msg = "there is no snapshot on this host: no play has moved it yet"
@@ -198,8 +197,10 @@ def _try_first(request: Request, survey: Survey, *, check: bool) -> bytes:
     current = survey.postfix.master_cf
     try:
         wanted = request.rendered(survey, request.topology)
-        if wanted != current:
-            staging.validate(request.config_dir, {"master.cf": wanted})
+        main_cf = request.main_cf.read_bytes()
+        mended = request.provider.main_cf(survey, main_cf)
+        if (wanted, mended) != (current, main_cf):
+            staging.validate(request.config_dir, {"master.cf": wanted, "main.cf": mended})
     except PostfixError as error:
         msg = f"nothing was changed: {request.config_dir}/master.cf: {error}"
         raise SwitchError(msg) from error
@@ -208,7 +209,7 @@ def _try_first(request: Request, survey: Survey, *, check: bool) -> bytes:
 
 def _steps(hands: Hands) -> list[Step]:
     """The steps that are left."""
-    todo = ways.steps(hands)
+    todo = _environment_steps(hands) + ways.steps(hands)
     for front in hands.stale_fronts():
         needs = hands.before.front(front).needs
         todo += [
@@ -217,6 +218,15 @@ def _steps(hands: Hands) -> list[Step]:
         ]
     if not hands.record_is_true():
         todo.append(("record the declared topology", hands.write_record))
+    return todo
+
+
+def _environment_steps(hands: Hands) -> list[Step]:
+    """Postfix runs with what main.cf must say for the filter, before mail comes by it."""
+    mend, anew = hands.main_cf_is_wrong(), hands.request.provider.wants_restart(hands.before)
+    todo: list[Step] = [("mend main.cf", hands.mend_main_cf)] if mend else []
+    if mend or anew:
+        todo.append(("restart Postfix with its new environment", hands.restart_postfix))
     return todo
 
 
@@ -293,7 +303,7 @@ def _prove(request: Request, before: dict[str, probe.Answer]) -> Survey:
 
     A recipient that was refused before may be refused now; what was accepted must be accepted.
     """
-    survey = take(request.config_dir, request.ports)
+    survey = request.look()
     wrong = differences(survey, request.topology)
     port, addresses = request.ports.listen, survey.listen_addresses()
     wanted = list(request.listen_addresses)

@@ -38,6 +38,7 @@ def master_cf(
     service: str = "smtp",
     previous: Mapping[str, str] | None = None,
     between: Between | None = None,
+    proxied: bool = True,
 ) -> bytes:
     """The bytes of master.cf in `topology`.
 
@@ -49,20 +50,27 @@ def master_cf(
         service: the name of Postfix's service where there is no filter.
         previous: the overrides of the last move, as far as they are known.
         between: the place of the filter in `inline`.
+        proxied: whether the filter in front speaks the PROXY protocol.
     """
     document = MasterDocument.parse(current)
     if between:
         document = between.take_out(document, service)
     home = document.find(service, TYPE)
     behind = [one for one in document.entries if _is_behind(one, moved_to)]
-    options = _options([*home, *behind], overrides)
+    options = _options([*home, *behind], overrides, proxied=proxied)
+    unproxied = bool(behind) and not proxied and _is_proxied(behind[0], overrides)
     if (
         behind
         and not home
-        and (topology != model.EDGE or _is_stale(behind[0], moved_to, overrides, previous))
+        and (
+            topology != model.EDGE
+            or unproxied
+            or _is_stale(behind[0], moved_to, overrides, previous)
+        )
     ):
         # Another name behind the filter (the vendor's bare `2500`), or an option no longer wanted.
-        set_before = {**options, **(previous or {})}
+        given = _options(behind, overrides, proxied=proxied or unproxied)
+        set_before = {**given, **(previous or {})}
         document = move_back(document, service, TYPE, behind[0].service, set_before)
     change = move if topology == model.EDGE else move_back
     document = change(document, service, TYPE, moved_to, options)
@@ -85,6 +93,14 @@ def _is_stale(
     return elsewhere or bool(set(previous or ()) - set(overrides))
 
 
-def _options(entries: list[Entry], overrides: Mapping[str, str]) -> dict[str, str]:
+def _is_proxied(entry: Entry, overrides: Mapping[str, str]) -> bool:
+    """Whether a filter that speaks the PROXY protocol stood in front of this service before."""
+    protocol = next(iter(PROXY_OPTIONS.get(entry.command, {})), "")
+    return protocol not in overrides and entry.option(protocol) is not None
+
+
+def _options(
+    entries: list[Entry], overrides: Mapping[str, str], *, proxied: bool
+) -> dict[str, str]:
     command = entries[0].command if entries else "smtpd"
-    return {**PROXY_OPTIONS.get(command, {}), **overrides}
+    return {**(PROXY_OPTIONS.get(command, {}) if proxied else {}), **overrides}

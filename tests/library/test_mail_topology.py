@@ -230,3 +230,17 @@ def test_a_rollback_to_what_is_not_there_is_an_error(direct: Gateway) -> None:
     said = call("mail_topology_rollback", direct, name="x")
     assert said["failed"]
     assert "there is no snapshot 'x'; there is none at all" in said["msg"]
+
+
+@pytest.mark.parametrize("module", ["mail_topology", "mail_topology_begin", "mail_topology_info"])
+def test_a_home_that_postfix_cannot_be_told_is_refused(direct: Gateway, module: str) -> None:
+    said = call(module, direct, topology="edge", provider="imss", imss_home="/opt/trend micro")
+    assert said["failed"]
+    assert "'/opt/trend micro' is no absolute path" in said["msg"]
+
+
+@pytest.mark.parametrize("module", ["mail_topology", "mail_topology_begin"])
+def test_a_product_that_is_not_there_is_named(direct: Gateway, module: str) -> None:
+    home = str(direct.place / "none")
+    said = call(module, direct, topology="edge", provider="imss", imss_home=home)
+    assert f"there is no {home}/script/foxproxyd: set imss_home" in said["msg"]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from module_utils.topology import model
 from module_utils.topology.model import Ports
+from module_utils.topology.native import NATIVE
+from module_utils.topology.provider import Provider
 from module_utils.topology.sockets import Listener, Process
 from module_utils.topology.survey import FilterState, PostfixState, Survey
 
@@ -54,6 +56,7 @@ PARAMETERS = {
     "master_service_disable": "",
     "smtpd_proxy_filter": "",
     "receive_override_options": "",
+    "import_environment": "MAIL_CONFIG TZ LANG=C",
     "process_id_directory": "pid",
     "queue_directory": "/var/spool/postfix",
     "multi_instance_name": "",
@@ -110,6 +113,7 @@ def survey(
     inline_units: FilterState = STOPPED,
     master_pid: int | None = MASTER.pid,
     ports: Ports = PORTS,
+    provider: Provider = NATIVE,
     **parameters: str,
 ) -> Survey:
     """A host; Postfix's parameters are those of PARAMETERS unless given.
@@ -123,7 +127,7 @@ def survey(
         pid_file=Path("/var/spool/postfix/pid/master.pid"),
         master_pid=master_pid,
     )
-    return Survey(ports, tuple(listeners), postfix, units, inline_units)
+    return Survey(ports, tuple(listeners), postfix, provider, units, inline_units)
 
 
 def direct(

@@ -24,6 +24,7 @@ from topology.real_sockets import bind_apart
 from module_utils.topology import fronts, model, sockets, steering
 from module_utils.topology.between import AFTER
 from module_utils.topology.model import Ports
+from module_utils.topology.native import NATIVE
 from module_utils.topology.request import Request
 from module_utils.topology.services import wait_until
 from module_utils.topology.sockets import PROC
@@ -65,6 +66,13 @@ serve() {
   until [ -e "$host/$front-serves.$value" ]; do kill -0 "$value" || refuse "$1"; sleep 0.01; done
 }
 say() { echo "$2" > "$host/$1"; }
+end_master() {
+  read -r old 2>/dev/null < @PID_FILE@ || return 0
+  [ "$(cat /proc/$old/comm 2>/dev/null)" = master ] || return 0
+  kill -USR2 "$old"
+  while [ "$(cat /proc/$old/comm 2>/dev/null)" = master ]; do sleep 0.01; done
+}
+given() { sed -n 's/^import_environment = //p' @MAIN_CF@ | tr ' ' '\n' | grep =; }
 [ "$verb" != daemon-reload ] || say unread no
 [ "$verb" != show ] || {
   tell() { get "$2"; echo "$1=$value"; }
@@ -89,7 +97,8 @@ for unit in $units; do
       say $front-service inactive; get $front.pid; kill -TERM "$value" 2>/dev/null || true ;;
     enable:sender-filter*) say $front-enabled enabled ;;
     disable:sender-filter*) say $front-enabled disabled ;;
-    restart:postfix.service) @MASTER@ </dev/null >"$host/postfix-log" 2>&1 ;;
+    restart:postfix.service)
+      end_master; env $(given) @MASTER@ </dev/null >"$host/postfix-log" 2>&1 ;;
   esac
 done
 exit 0
@@ -104,8 +113,8 @@ fi
 [ "$3" != reload ] || { read -r pid < @PID_FILE@; kill -HUP "$pid"; }
 """
 OTHERS = {
-    "systemd-run": '#!/bin/sh\necho "$@" >> @HOST@/guards\n[ ! -f @HOST@/unguarded ] || '
-    "{ echo no guard >&2; exit 1; }\n",
+    "systemd-run": '#!/bin/sh\n[ "$1" != --scope ] || { shift 3; exec "$@"; }\n'
+    'echo "$@" >> @HOST@/guards\n[ ! -f @HOST@/unguarded ] || { echo no guard >&2; exit 1; }\n',
     "journalctl": '#!/bin/sh\nfor last; do :; done\necho "the last words of ${last#*=}"\n',
     "dpkg-query": "#!/bin/sh\nprintf 'postfix 3.7.11-0\\namavisd-new \\npython3 3.11.2-1\\n'\n",
 }
@@ -201,7 +210,7 @@ class Gateway:
 
     def survey(self) -> Survey:
         """What is there now."""
-        return take(self.config_dir, self.ports)
+        return take(self.config_dir, self.ports, NATIVE)
 
     def steered(self) -> bool:
         """Whether a program deals the connections of port `listen`; it is gone afterwards."""
@@ -341,6 +350,7 @@ def _write_commands(gateway: Gateway, commands: Path, *, shared: bool) -> None:
         "FILES": gateway.setting,
         "MASTER": shlex.join(master),
         "PID_FILE": gateway.pid_file,
+        "MAIN_CF": gateway.config_dir / "main.cf",
     }
     for name, script in {"systemctl": SYSTEMCTL, "postfix": POSTFIX, **OTHERS}.items():
         text = script

@@ -26,7 +26,7 @@ from module_utils.topology import goal, model, overlap
 from module_utils.topology.goal import Goal
 from module_utils.topology.hands import Hands
 from module_utils.topology.request import Request
-from module_utils.topology.survey import FilterState, Survey, take
+from module_utils.topology.survey import FilterState, Survey
 
 
 def hands(host: Survey, end: str | Goal, *addresses: str) -> Hands:
@@ -131,7 +131,7 @@ def test_the_kernel_must_lend_sockets(
 @pytest.mark.parametrize("shared", [True, False])
 def test_a_real_socket_can_be_shared_or_not(config_dir: Path, commands: Path, shared: bool) -> None:
     with real.running(config_dir, commands, model.DIRECT, shared=shared) as gateway:
-        survey = take(gateway.config_dir, gateway.ports)
+        survey = gateway.survey()
         said = "" if shared else "the socket on 127.0.0.1 was made without SO_REUSEPORT"
         assert hindrance(survey, model.EDGE, "127.0.0.1") == said
 

@@ -21,6 +21,7 @@ from module_utils.topology import fronts, hands, journal, model, photograph, rec
 from module_utils.topology import switch as switch_module
 from module_utils.topology.between import Between
 from module_utils.topology.diagnosis import differences, seen_topology
+from module_utils.topology.native import NATIVE
 from module_utils.topology.request import Keep, Request
 from module_utils.topology.survey import SurveyError, take
 from module_utils.topology.switch import SwitchError, begin, rollback, switch
@@ -94,7 +95,7 @@ def test_a_glance_sees_that_the_master_has_died(direct: Gateway) -> None:
 
 def test_a_host_without_postfix_cannot_be_surveyed(tmp_path: Path) -> None:
     with pytest.raises(SurveyError, match=r"Postfix is not there .*master\.cf.*install_gateway"):
-        take(tmp_path / "none", model.Ports())
+        take(tmp_path / "none", model.Ports(), NATIVE)
 
 
 @pytest.mark.parametrize(
