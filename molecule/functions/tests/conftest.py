@@ -1,4 +1,4 @@
-from fixtures import client, fleet, gateways, mailstore
+from fixtures import all_traffic, client, fleet, gateways, mailstore, traffic
 from services import dns, redis
 
-__all__ = ["client", "dns", "fleet", "gateways", "mailstore", "redis"]
+__all__ = ["all_traffic", "client", "dns", "fleet", "gateways", "mailstore", "redis", "traffic"]

@@ -112,7 +112,9 @@ def test_who_cannot_heal_fails_and_tells_somebody(
     fleet.run(f"printf '#!/bin/sh\\ncat >{TOLD}\\n' >{TELL}; chmod +x {TELL}")
     manage(fleet, notify_command=TELL, notify_mail="recipient@example.test")
     serve = "systemd-run --quiet --unit=stranger python3 -m http.server 25"
-    with fleet.broken(f"systemctl stop postfix; {serve}; sleep 2", "systemctl stop stranger"):
+    with fleet.broken(
+        f"systemctl stop postfix 'postfix@*'; {serve}; sleep 2", "systemctl stop stranger"
+    ):
         fleet.run(f"! {NIGHT}")
     for one in fleet.gateways:
         last = runs(one)[-1]

@@ -68,7 +68,9 @@ def test_a_master_cf_that_an_upgrade_has_rewritten(fleet: Fleet, client: Client)
 def test_a_stranger_is_named_and_left_alone(fleet: Fleet, client: Client) -> None:
     fleet.bring(DIRECT)
     serve = "systemd-run --quiet --unit=stranger python3 -m http.server 25"
-    with fleet.broken(f"systemctl stop postfix; {serve}; sleep 2", "systemctl stop stranger"):
+    with fleet.broken(
+        f"systemctl stop postfix 'postfix@*'; {serve}; sleep 2", "systemctl stop stranger"
+    ):
         output = fleet.play(REPAIR).must_fail()
         assert "port 25 belongs to python3" in output
         assert "stop it and keep it from starting again" in output
