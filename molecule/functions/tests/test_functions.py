@@ -301,6 +301,31 @@ def test_a_renewed_certificate_is_taken_up_by_a_reload_and_the_key_stays_private
         gateway.host.run(f"mv {CERTIFICATE}.away {CERTIFICATE}")
 
 
+# Limits
+
+
+def test_an_address_has_no_more_sessions_than_it_may_and_an_approved_one_has(
+    fleet: Fleet, client: Client
+) -> None:
+    fleet.configure(sessions_per_address=2)
+    source = client.source(CLEAN)
+    for gateway in fleet.gateways:
+        with (
+            Session(client, gateway.host.address, source=source) as first,
+            Session(client, gateway.host.address, source=source) as second,
+        ):
+            assert [each.greeting[:3] for each in (first, second)] == ["220", "220"]
+            said = greeting_of(client, gateway.host, CLEAN)
+            assert said == f"421 4.7.0 Too many connections from [{source}], try again later"
+            last = decisions(gateway.host, f"--ip {source}")[-1]
+            assert (last["function"], last["action"]) == ("limits", "temporary")
+            assert greeting_of(client, gateway.host, BUSY).startswith("220")
+            gateway.host.run(f"senderfilter approve add {source}")
+            eventually_greeted(client, gateway.host, CLEAN, "220")
+            gateway.host.run(f"senderfilter approve remove {source}")
+        eventually_greeted(client, gateway.host, CLEAN, "220")
+
+
 # Throttling, and what gateways share
 
 

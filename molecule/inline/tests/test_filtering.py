@@ -23,6 +23,7 @@ def _filtering(inline_fleet: Fleet, client: Client, dns: Dns) -> Iterator[None]:
     dns.publish(client.source(LISTED))
     inline_fleet.configure(
         INLINE,
+        sessions_per_address=1,
         blocked=[client.source(BLOCKED), client.source(BLOCKED, 6)],
         email_reputation_enabled=True,
         email_reputation_zones=[{"name": "bl.example.test"}],
@@ -98,6 +99,18 @@ def test_a_message_passes_and_the_scan_service_hears_who_sent_it(
         scanned = gateway.host.run(f"journalctl --no-pager --quiet -t amavis --grep={queued}")
         assert source in scanned
         assert last_decision(gateway, source)["action"] == "pass"
+
+
+def test_how_many_sessions_a_client_has_is_for_postfix_to_say(
+    inline_fleet: Fleet, client: Client
+) -> None:
+    source = client.source(CLEAN)
+    for gateway in inline_fleet.gateways:
+        with (
+            Session(client, gateway.host.address, source=source) as first,
+            Session(client, gateway.host.address, source=source) as second,
+        ):
+            assert [first_recipient(each)[:3] for each in (first, second)] == ["250", "250"]
 
 
 def test_who_asks_for_recipients_that_are_not_there_is_blocked(

@@ -1,0 +1,15 @@
+import pytest
+from fixtures import client, gateways, mailstore
+from imss_product import install
+from lab_hosts import LabHost
+from moves import Fleet
+
+__all__ = ["client", "gateways", "mailstore"]
+
+
+@pytest.fixture(scope="session")
+def fleet(gateways: list[LabHost]) -> Fleet:
+    """The gateways, each with the vendor's product."""
+    found = Fleet(gateways)
+    found.each(lambda one: install(one.host))
+    return found
