@@ -328,14 +328,14 @@ async def test_out_of_descriptors_the_filter_rests_and_comes_back(proxy):
 @pytest.mark.parametrize("in_time", [True, False])
 async def test_a_stop_lets_sessions_end_up_to_the_limit(proxy, in_time):
     backend = await Backend().start()
-    proxy.configure(backend.port, more="[limits]\ndrain_seconds = 1\n")
+    proxy.configure(backend.port, more="[limits]\ndrain_seconds = 4\n")
     await proxy.start()
     reader, writer = await proxy.connect()
     await reader.readline()
     [port] = await proxy.ports()
     proxy.signal(signal.SIGTERM)
     stopping = await proxy.hears("STOPPING=1")
-    assert "EXTEND_TIMEOUT_USEC=6000000" in stopping
+    assert "EXTEND_TIMEOUT_USEC=9000000" in stopping
     await asyncio.sleep(0.1)
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", port)
