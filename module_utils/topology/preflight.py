@@ -90,7 +90,8 @@ def _entry_obstacles(survey: Survey, topology: str) -> list[str]:
         found.append(
             f"{file} has neither an `smtp inet` entry nor one for port {ports.smtp}{hint}; without "
             "it nobody takes mail from the network. Put the line back (remove the #), then "
-            "reload Postfix"
+            "reload Postfix; if the port was changed in edge, go to direct with the one of before "
+            "first (disable_sender_filter.yml)"
         )
     if topology == model.INLINE:
         found += _proxy_obstacles(survey)

@@ -86,8 +86,19 @@ def revive_postfix(survey: Survey) -> None:
 
 def restart_postfix(postfix: PostfixState) -> None:
     """Stop this instance of Postfix, if it runs, and start it; the others go on."""
-    name = f"postfix@{postfix.instance}" if postfix.instance else "postfix"
-    systemctl("restart", f"{name}.service")
+    systemctl("restart", _unit(postfix))
+
+
+def _unit(postfix: PostfixState) -> str:
+    """The unit of an instance: Debian 12 calls it by the instance's name, 13 by its folder's."""
+    if not postfix.instance:
+        return "postfix.service"
+    folder = postfix.config_dir
+    by_folder = f"postfix@{folder.name.removeprefix('postfix-')}.service"
+    shown = run(["systemctl", "show", "--property=Environment", by_folder]).stdout
+    return (
+        by_folder if f"MAIL_CONFIG={folder}\n" in shown else f"postfix@{postfix.instance}.service"
+    )
 
 
 def listen_for_filter(front: Front) -> None:

@@ -20,16 +20,12 @@ ALONE = (
 
 @dataclass(frozen=True)
 class Damage:
-    """A broken state of a gateway that was in `topology`, and what the repair says was wrong.
-
-    `heals`: whether the host can mend it by itself; only a play knows what a unit should say.
-    """
+    """A broken state of a gateway that was in `topology`, and what the repair says was wrong."""
 
     name: str
     topology: str
     wrong: str
     do: Callable[[Gateway], object]
-    heals: bool = True
 
     def __str__(self) -> str:
         return self.name
@@ -61,15 +57,23 @@ TWO_OWNERS = Damage(
     "port 25 has 2 owners, and the kernel deals connections to each: postfix; sender filter",
     _put_back_and_read,
 )
+NOBODY = Damage(
+    "nobody has port 25",
+    EDGE,
+    "nobody listens on port 25; it should be sender filter",
+    _shell(f"systemctl stop {FILTER}"),
+)
+DEAD = Damage(
+    "Postfix is dead, and its children have the port",
+    DIRECT,
+    "Postfix is not running",
+    _shell("pkill --signal KILL --exact master; sleep 0.5"),
+)
 DAMAGES = [
     BACK_ON_25,
     TWO_OWNERS,
-    Damage(
-        "nobody has port 25",
-        EDGE,
-        "nobody listens on port 25; it should be sender filter",
-        _shell(f"systemctl stop {FILTER}"),
-    ),
+    NOBODY,
+    DEAD,
     Damage(
         "the filter is on an old port",
         EDGE,
@@ -78,13 +82,6 @@ DAMAGES = [
             "sed -i 's/:25$/:2525/' /etc/systemd/system/sender-filter.socket; "
             f"systemctl daemon-reload; systemctl stop {FILTER}; systemctl start {FILTER}"
         ),
-        heals=False,
-    ),
-    Damage(
-        "Postfix is dead, and its children have the port",
-        DIRECT,
-        "Postfix is not running",
-        _shell("pkill --signal KILL --exact master; sleep 0.5"),
     ),
     Damage(
         "the filter runs beside a Postfix that is alone",

@@ -127,12 +127,23 @@ def test_a_program_that_must_succeed_is_an_error_otherwise(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("instance", "unit"),
-    [("", "postfix.service"), ("postfix-two", "postfix@postfix-two.service")],
+    ("instance", "environment", "unit"),
+    [
+        ("", "", "postfix.service"),
+        ("postfix-two", "", "postfix@postfix-two.service"),
+        ("postfix-two", "MAIL_CONFIG=/etc/postfix-other", "postfix@postfix-two.service"),
+        ("postfix-two", "MAIL_CONFIG=/etc/postfix-two", "postfix@two.service"),
+    ],
 )
-def test_one_instance_is_restarted_and_no_other(direct: Gateway, instance: str, unit: str) -> None:
+def test_one_instance_is_restarted_and_no_other(
+    commands: Path, tmp_path: Path, instance: str, environment: str, unit: str
+) -> None:
+    script = f'#!/bin/sh\necho "$*" >>{tmp_path}/said\necho "Environment={environment}"\n'
+    (commands / "systemctl").write_text(script)
     parameters = {**builders.PARAMETERS, "multi_instance_name": instance}
-    direct.kill("master")
-    services.restart_postfix(replace(direct.survey().postfix, parameters=parameters))
-    last = (direct.host / "systemctl-calls").read_text().splitlines()[-1]
-    assert last == f"restart {unit}"
+    postfix = replace(
+        builders.direct().postfix, config_dir=Path("/etc/postfix-two"), parameters=parameters
+    )
+    (commands / "systemctl").chmod(0o755)
+    services.restart_postfix(postfix)
+    assert (tmp_path / "said").read_text().splitlines()[-1] == f"restart {unit}"

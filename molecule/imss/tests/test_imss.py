@@ -141,12 +141,12 @@ def test_a_postfix_that_has_not_read_it_is_restarted(fleet: Fleet) -> None:
 def test_the_port_follows_the_declared_one(
     fleet: Fleet, client: Client, mailstore: MailStore
 ) -> None:
-    enable(fleet)
+    disable(fleet)
     # The vendor's proxy has not been told yet: no mail would come through, so nothing moves.
     said = play(fleet, PLAYBOOKS[EDGE], postfix_gateway_smtp_port=2600).must_fail()
     assert "does not take mail" in said
-    assert "The host is as it was before (edge), proven." in said
-    assert_edge(fleet)
+    assert "The host is as it was before (direct), proven." in said
+    assert_direct(fleet)
     assert all(environment(one.host)[-4:] == VENDOR for one in fleet.gateways)
 
     fleet.each(lambda one: point_to(one.host, 2600))
@@ -154,10 +154,12 @@ def test_the_port_follows_the_declared_one(
     assert_edge(fleet, 2600)
     assert_mail_arrives(fleet, client, mailstore)
     assert all(environment(one.host)[-4:] == settings(2600) for one in fleet.gateways)
+    said = play(fleet, PLAYBOOKS[EDGE]).must_fail()
+    assert "if the port was changed in edge, go to direct with the one of before" in said
+    disable(fleet, postfix_gateway_smtp_port=2600)
     fleet.each(lambda one: point_to(one.host, 2500))
     enable(fleet)
     assert_edge(fleet)
-    assert_mail_arrives(fleet, client, mailstore)
 
 
 def test_a_proxy_that_does_not_start_is_no_change(fleet: Fleet) -> None:

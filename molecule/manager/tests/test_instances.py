@@ -27,10 +27,10 @@ postconf -M# smtp/inet 127.0.0.1:10026/inet
 postconf -M '127.0.0.1:2600/inet=127.0.0.1:2600 inet n - y - - smtpd'
 systemctl daemon-reload
 systemctl restart postfix
-systemctl start postfix@postfix-two
+[ -d /run/systemd/generator/postfix.service.wants ] || systemctl start postfix@two
 """
 JOIN = """
-systemctl stop postfix@postfix-two postfix
+systemctl stop 'postfix@*' postfix
 postmulti -i postfix-two -e disable
 postmulti -i postfix-two -e destroy || true
 rm -rf /etc/postfix-two /var/spool/postfix-two /var/lib/postfix-two
