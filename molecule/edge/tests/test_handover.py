@@ -21,10 +21,11 @@ def edge_again() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("playbook", [DISABLE, ENABLE])
-@pytest.mark.parametrize("family", [4, 6])
 def test_a_session_that_runs_during_the_move_delivers_its_message(
-    gateway: LabHost, client: Client, mailstore: MailStore, playbook: str, family: int
+    gateway: LabHost, client: Client, mailstore: MailStore, playbook: str
 ) -> None:
+    # Each release goes both ways, and each family, without every pair of them.
+    family = 4 if (playbook == ENABLE) == (gateway.name == "gw1") else 6
     other = ENABLE if playbook == DISABLE else DISABLE
     assert play(other, "--limit", gateway.name).returncode == 0
     subject = f"handover-{unique()}"

@@ -10,7 +10,7 @@ import pytest
 from moves import DIRECT, EDGE, INLINE, OTHER, PLAYBOOKS, Fleet
 from traffic import Traffic
 
-INTERRUPTED_PLAYS = 5
+INTERRUPTED_PLAYS = 3
 TASKS = {
     EDGE: [
         "Way is free, and the host is kept as it is",

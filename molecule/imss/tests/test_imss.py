@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from imss_product import HOME, PROXY, environment, loaded, play, point_to, settings
 from lab_hosts import Client, LabHost, MailStore
 from moves import DIRECT, EDGE, MASTER_CF, PLAYBOOKS, Fleet
@@ -89,20 +88,9 @@ def test_there_and_back(fleet: Fleet, client: Client, mailstore: MailStore) -> N
     play(fleet, "verify_topology.yml").must_pass()
 
 
-@pytest.mark.parametrize(
-    ("damaged", "mended"),
-    [
-        (OWN, [*OWN, *VENDOR]),
-        ([*VENDOR[:2], *OWN, settings(25)[3]], [*VENDOR[:2], *OWN, VENDOR[3], VENDOR[2]]),
-        (
-            ["TM_FOX_PROXY_LIST=/x", *OWN, "LD_PRELOAD", *VENDOR[2:]],
-            [VENDOR[1], *OWN, VENDOR[0], *VENDOR[2:]],
-        ),
-    ],
-)
-def test_what_is_damaged_is_named_and_mended(
-    fleet: Fleet, damaged: list[str], mended: list[str]
-) -> None:
+def test_what_is_damaged_is_named_and_mended(fleet: Fleet) -> None:
+    damaged = ["TM_FOX_PROXY_LIST=/x", *OWN, "LD_PRELOAD", *VENDOR[2:]]
+    mended = [VENDOR[1], *OWN, VENDOR[0], *VENDOR[2:]]
     disable(fleet)
     fleet.run(f"postconf 'import_environment = {' '.join(damaged)}' && systemctl restart postfix")
     said = play(fleet, "verify_topology.yml").must_fail()

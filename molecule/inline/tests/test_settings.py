@@ -10,7 +10,7 @@ from lab_hosts import Client
 from moves import DIRECT, EDGE, INLINE, MASTER_CF, PLAYBOOKS, Fleet
 from smtp import Session
 
-BLOCKED = 7
+BLOCKED = {EDGE: 7, INLINE: 8}
 LIST = "/etc/sender-filter/blocked.list"
 FRONTS = {EDGE: "sender-filter", INLINE: "sender-filter-inline"}
 
@@ -47,11 +47,12 @@ def test_settings_come_to_a_filter_that_runs_and_no_session_notices(
     process = f"systemctl show --value --property=MainPID {FRONTS[topology]}.service"
     before = inline_fleet.each(lambda one: one.host.run(process))
     sessions = [Session(client, one.host.address) for one in inline_fleet.gateways]
-    blocked = json.dumps({"sender_filter_blocked": [client.source(BLOCKED)]})
+    source = client.source(BLOCKED[topology])
+    blocked = json.dumps({"sender_filter_blocked": [source]})
     lists = inline_fleet.each(lambda one: one.host.read(LIST))
     would = ("--check", "--diff", "--extra-vars", blocked)
     said = inline_fleet.play("update_sender_filter.yml", *would).must_pass()
-    assert f"+{client.source(BLOCKED)}" in said
+    assert f"+{source}" in said
     assert f"postfix: nothing, {FRONTS[EDGE]}.service: " in said
     assert f"{FRONTS[topology]}.service: reload" in said
     assert inline_fleet.each(lambda one: one.host.read(LIST)) == lists
@@ -62,7 +63,7 @@ def test_settings_come_to_a_filter_that_runs_and_no_session_notices(
     assert inline_fleet.each(lambda one: one.host.run(process)) == before
     assert {one.topology for one in inline_fleet.ends(5).values()} == {topology}
     for gateway in inline_fleet.gateways:
-        asked = f"senderfilter check --json {client.source(BLOCKED)}"
+        asked = f"senderfilter check --json {source}"
         assert json.loads(gateway.host.run(asked))["function"] == "blocked"
 
 
