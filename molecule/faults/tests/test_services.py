@@ -48,8 +48,9 @@ def test_a_program_is_killed_while_sessions_are_waited_for(
         if ended[name].topology == topology:
             assert output.startswith("CHANGED"), output
             continue
-        assert "step 'wait for " in output, output
-        what = "Postfix's master has died" if who == "Postfix" else "the sender filter "
+        # On a busy machine the filter is killed before everybody has been led to it.
+        assert re.search("step '(wait for|steer new connections)", output), output
+        what = "Postfix's master has died" if who == "Postfix" else "sender filter"
         assert what in output, output
         assert f"The host is as it was before ({OTHER[topology]}), proven" in output
     traffic.wait_for_more()
