@@ -119,6 +119,8 @@ def test_each_refusal_is_explained_and_none_by_a_dead_dependency(
             if each["function"] == "upstream":  # Postfix itself was dead: 421, try again
                 assert each["action"] == "temporary"
                 continue
+            if each["function"] == "throttling":  # a block of an earlier test, which is kept
+                continue
             assert each["function"] in ("reputation", "blocked")
             assert each["address"] in listed | {client.source(BLOCKED)}
             assert any(check["result"] in ("listed", "match") for check in each["checks"])
