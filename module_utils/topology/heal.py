@@ -15,6 +15,7 @@ from ..postfix import atomic, staging
 from . import fronts, journal, model, record, services
 from .diagnosis import differences
 from .imss import provider_of
+from .preflight import strangers
 from .request import LOOPBACK, Outcome, Request
 from .survey import Survey
 from .switch import SwitchError, alone, snapshot_for, switch
@@ -139,15 +140,9 @@ def _run_postfix(healing: Healing, survey: Survey) -> None:
 
 def _refuse_strangers(survey: Survey, request: Request) -> None:
     """A stranger on a port is never ended, and Postfix would end at the attempt to listen there."""
+    ports = (*request.ports.of_postfix(), request.ports.reinjection)
     ours = (model.POSTFIX, model.FILTER, model.REMNANT)
-    found = [
-        f"port {port} belongs to {owner}, which is neither Postfix nor the sender filter: stop it "
-        "and keep it from starting again"
-        for port in (*request.ports.of_postfix(), request.ports.reinjection)
-        for owner in survey.owners(port)
-        if owner not in ours
-    ]
-    if found:
+    if found := strangers(survey, ports, ours):
         msg = "nothing was changed: " + "; ".join(found)
         raise SwitchError(msg)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from ..postfix import atomic
 from ..postfix.errors import PostfixError
 from ..snapshots.snapshot import SnapshotError
-from .diagnosis import differences, seen_topology
+from .diagnosis import seen_topology
 from .heal import Healing, declared, heal, look
 from .request import Request
 from .services import ServiceError, restart_postfix, wait_until
@@ -103,12 +103,7 @@ def _restart(request: Request) -> Survey:
     `heal` has just seen that master.cf asks for no port that is another program's.
     """
     restart_postfix(request.look().postfix)
-
-    def settled() -> bool:
-        now = request.look()
-        return now.postfix.master_pid is not None and not differences(now, request.topology)
-
-    wait_until(settled, SETTLE_SECONDS)
+    wait_until(lambda: not look(request).wrong, SETTLE_SECONDS)
     return switch(request).after
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
 from ..postfix.master_cf import Entry
 from ..postfix.service import is_wildcard, port_of
 from . import model
@@ -15,7 +17,7 @@ OLDEST_POSTFIX = (3, 5)  # the first that reads the PROXY protocol, version 2
 def obstacles(survey: Survey, topology: str) -> list[str]:
     """Every reason not to begin, with its cure; empty when the way is free."""
     found = _postfix_obstacles(survey, topology)
-    found += _foreign_owners(survey, topology)
+    found += strangers(survey, _ports(survey, topology), (model.POSTFIX, model.FILTER))
     found += _missing_hops(survey)
     found += _entry_obstacles(survey, topology)
     return found + survey.provider.obstacles(survey, topology)
@@ -42,12 +44,12 @@ def _postfix_obstacles(survey: Survey, topology: str) -> list[str]:
     return found
 
 
-def _foreign_owners(survey: Survey, topology: str) -> list[str]:
-    ours = {model.POSTFIX, model.FILTER}
+def strangers(survey: Survey, ports: Iterable[int], ours: Collection[str]) -> list[str]:
+    """Who has one of the ports and is none of ours, with the cure."""
     return [
         f"port {port} belongs to {owner}, which is neither Postfix nor the sender filter: stop it "
         "and keep it from starting again"
-        for port in _ports(survey, topology)
+        for port in ports
         for owner in survey.owners(port)
         if owner not in ours
     ]
