@@ -20,7 +20,7 @@ from sender_filter.io import dns, reputation_zone
 from sender_filter.io.reputation import Reputation
 
 DEADLINE = 0.8
-LATE = 0.25  # what a busy machine may add
+LATE = 1.0  # what a busy machine may add
 BAD, GOOD = addresses.parse("192.0.2.1"), addresses.parse("192.0.2.2")
 
 
@@ -137,9 +137,9 @@ async def test_a_true_list_that_stops_in_the_middle_and_comes_back(rbldnsd, how,
         assert (await engine.judge("192.0.2.1")).action == "permanent"  # kept
         verdicts = [await engine.judge(f"192.0.2.{n}") for n in range(10, 10 + FAILURES)]
         assert {each.action for each in verdicts} == {"pass"}
-        start = time.monotonic()
+        # The last question fails a moment after its client has gone on without an answer.
+        await until(lambda: engine.reputation.health()[0].held_back)
         said = await engine.zone("192.0.2.50")
-        assert time.monotonic() - start < 0.1
         assert (said.result, said.micros) == ("failed", 0)
         rbldnsd.stop()
         rbldnsd.start()

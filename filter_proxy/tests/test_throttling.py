@@ -124,9 +124,9 @@ def test_a_pattern_matches_what_the_regular_expression_would(pattern, text):
 
 
 def test_a_hostile_pattern_takes_no_time():
-    start = time.perf_counter()
+    start = time.process_time()
     assert not matches("*a" * 120 + "*b", "a" * 254)
-    assert time.perf_counter() - start < 0.1
+    assert time.process_time() - start < 0.5
 
 
 @pytest.mark.parametrize("text", ["@example.com", "x@example.com", "x@y@example.com"])

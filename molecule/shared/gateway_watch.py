@@ -11,6 +11,7 @@ prints what it saw.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -135,10 +136,20 @@ def at(moment: dict[str, Any], before: str, ends: dict[str, str]) -> bool:
     return all(len(sockets(int(port))) == count for port, count in counts.items())
 
 
-def holder() -> int:
-    """The process that moves the host."""
-    (file,) = Path("/run/lock/sender-filter-0").glob("master.cf-*.lock")
-    return int(file.read_text())
+def holder() -> int | None:
+    """The process that moves the host, None when it has ended."""
+    files = Path("/run/lock/sender-filter-0").glob("master.cf-*.lock")
+    return next(filter(None, map(locked_by, files)), None)
+
+
+def locked_by(file: Path) -> int | None:
+    """Who holds a lock file; its name stays in the file when it has let go."""
+    with file.open() as opened:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return int(opened.read())
+    return None
 
 
 def nothing() -> None:
@@ -147,7 +158,14 @@ def nothing() -> None:
 
 def kill_module(name: str) -> None:
     with contextlib.suppress(ProcessLookupError):  # it was faster
-        os.kill(holder(), signal.Signals[name])
+        if pid := holder():
+            os.kill(pid, signal.Signals[name])
+
+
+def kill_module_and_guard() -> None:
+    """Nobody is left who would take the move back."""
+    subprocess.run(["systemctl", "stop", "mail-topology-guard-*"], check=True)
+    kill_module("SIGKILL")
 
 
 def kill_filter(whom: str) -> None:
@@ -162,7 +180,7 @@ def kill_postfix() -> None:
 
 def kill_connection() -> None:
     """The SSH session in which the module runs."""
-    pid = holder()
+    pid = holder() or 0
     while pid > 1:
         status = Path(f"/proc/{pid}/status").read_text()
         if re.search(r"^Name:\tsshd", status, re.MULTILINE):

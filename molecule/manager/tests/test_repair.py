@@ -11,9 +11,6 @@ from moves import DIRECT, EDGE, MASTER_CF, Fleet, Moment
 
 REPAIR = "repair_port_conflict.yml"
 REWRITTEN = Moment("master.cf has one service more", {"rewritten": True})
-KILL_ALL = (
-    "systemctl stop 'mail-topology-guard-*'; kill -9 $(cat /run/lock/sender-filter-0/master.cf-*)"
-)
 
 
 def assert_repaired(fleet: Fleet, client: Client, topology: str, wrong: str) -> None:
@@ -46,7 +43,7 @@ def test_a_postfix_that_died_of_the_filters_port(fleet: Fleet, client: Client) -
 def test_half_of_a_move_that_nobody_takes_back(fleet: Fleet, client: Client) -> None:
     fleet.bring(DIRECT)
     module = fleet.move(EDGE)
-    fleet.each(lambda one: one.wait_for(REWRITTEN, ("shell", KILL_ALL)))
+    fleet.each(lambda one: one.wait_for(REWRITTEN, ("kill_module_and_guard",)))
     module.output()
     fleet.play(REPAIR).must_pass()
     assert {one.topology for one in fleet.ends(5).values()} == {DIRECT}
