@@ -164,7 +164,7 @@ class Fleet:
     """The lab's gateways, moved all at once."""
 
     def __init__(self, hosts: Sequence[LabHost], has_failed: Callable[[], bool]) -> None:
-        """`has_failed` tells whether a test before has failed, and may have left anything behind."""
+        """`has_failed` tells whether a test before has failed, and may have left any state."""
         self.gateways = [Gateway(host) for host in hosts]
         self._has_failed = has_failed
 
