@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from zlib import crc32
 
 import pytest
 from lab_hosts import Client, LabHost, MailStore, inventory
@@ -17,6 +18,13 @@ GATEWAYS = sorted(name for name in HOSTS if name.startswith("gw"))
 def gateway(request: pytest.FixtureRequest) -> LabHost:
     """Each gateway of the lab in turn: one of each Debian release."""
     return LabHost(request.param, HOSTS[request.param])
+
+
+@pytest.fixture
+def one_gateway(request: pytest.FixtureRequest) -> LabHost:
+    """One of them, the same one each time: for tests of many plays, in which releases are alike."""
+    name = GATEWAYS[crc32(request.node.nodeid.encode()) % len(GATEWAYS)]
+    return LabHost(name, HOSTS[name])
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ from typing import Any
 MASTER_CF = Path("/etc/postfix/master.cf")
 STATE = Path("/var/lib/mail-topology")
 LISTEN = "0A"
-MOMENT_SECONDS, POLL_SECONDS = 60.0, 0.001
+MOMENT_SECONDS, POLL_SECONDS = 60.0, 0.002
 
 
 def sockets(port: int) -> list[str]:

@@ -139,7 +139,7 @@ def eventually(probe: Callable[[], Found | None], what: str, seconds: float = 30
     deadline = time.monotonic() + seconds
     while not (found := probe()):
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        time.sleep(0.1)
+        time.sleep(0.2)
     return found
 
 

@@ -18,7 +18,7 @@ from lab_hosts import STORE, Client, LabHost, MailStore, eventually
 from smtp import exec_on
 
 REMOTE = Path(__file__).with_name("mail_traffic.py").read_text(encoding="utf-8")
-PAUSE_SECONDS = 2.0
+PAUSE_SECONDS = 4.0
 CONNECTIONS_PER_SECOND = 5
 FLUSH_SECONDS = 3.0
 

@@ -39,6 +39,11 @@ def restart(host: LabHost) -> None:
     host.run("timeout 20 sh -c 'until ss -Hltn \"sport = :25\" | grep -q 25; do sleep 0.1; done'")
 
 
+@pytest.fixture
+def gateway(one_gateway: LabHost) -> LabHost:
+    return one_gateway
+
+
 @pytest.fixture(scope="module", autouse=True)
 def edge_again() -> Iterator[None]:
     yield

@@ -1,3 +1,3 @@
-from fixtures import client, gateway, mailstore
+from fixtures import client, mailstore, one_gateway
 
-__all__ = ["client", "gateway", "mailstore"]
+__all__ = ["client", "mailstore", "one_gateway"]

@@ -82,6 +82,11 @@ def listener(host: LabHost, port: int) -> Iterator[None]:
         host.run(f"systemctl stop foreign-{port}")
 
 
+@pytest.fixture
+def gateway(one_gateway: LabHost) -> LabHost:
+    return one_gateway
+
+
 @pytest.fixture(autouse=True)
 def direct_before_and_after(gateway: LabHost) -> Iterator[None]:
     yield
