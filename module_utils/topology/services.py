@@ -137,6 +137,9 @@ def stop_filter(front: Front) -> None:
     systemctl("disable", "--quiet", *front.units)
     systemctl("stop", front.socket_unit)
     systemctl("stop", front.service_unit)
+    # A service that dies at each start is soon started again by systemd, and its socket with it: if
+    # that was between the two stops, the port is open again.
+    systemctl("stop", front.socket_unit)
     run(["systemctl", "reset-failed", *front.units])
 
 

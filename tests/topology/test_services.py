@@ -147,3 +147,21 @@ def test_one_instance_is_restarted_and_no_other(
     (commands / "systemctl").chmod(0o755)
     services.restart_postfix(postfix)
     assert (tmp_path / "said").read_text().splitlines()[-1] == f"restart {unit}"
+
+
+def test_no_port_stays_open_for_a_service_that_is_started_again_before_its_stop(
+    commands: Path, tmp_path: Path
+) -> None:
+    """systemd starts the socket with a service that it restarts (RestartSec, Wants=)."""
+    port = tmp_path / "open"
+    script = f"""#!/bin/sh
+case "$*" in
+  "stop {fronts.EDGE.socket_unit}") rm -f {port} ;;
+  "stop {fronts.EDGE.service_unit}") touch {port} ;;
+esac
+"""
+    (commands / "systemctl").write_text(script)
+    (commands / "systemctl").chmod(0o755)
+    port.touch()
+    services.stop_filter(fronts.EDGE)
+    assert not port.exists()
