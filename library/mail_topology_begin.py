@@ -92,6 +92,11 @@ seen:
   returned: success
   type: str
   sample: direct
+differences:
+  description: What is not as the wanted topology demands.
+  returned: success
+  type: list
+  elements: str
 listen_addresses:
   description: The addresses on which the port that takes mail from the network is open now, IPv6 in
     brackets. The sender filter takes the same ones.
@@ -122,7 +127,7 @@ from ansible.module_utils.topology.arguments import (
     ports_of,
     provider_in,
 )
-from ansible.module_utils.topology.diagnosis import seen_topology
+from ansible.module_utils.topology.diagnosis import differences, seen_topology
 from ansible.module_utils.topology.request import Request
 from ansible.module_utils.topology.survey import SurveyError
 from ansible.module_utils.topology.switch import SwitchError, begin
@@ -160,6 +165,7 @@ def main() -> None:
     module.exit_json(
         changed=False,
         seen=seen_topology(survey),
+        differences=differences(survey, request.topology),
         listen_addresses=survey.listen_addresses(),
         linked=sorted(Store().linked()),
     )

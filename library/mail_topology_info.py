@@ -164,7 +164,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.postfix.errors import PostfixError
 from ansible.module_utils.snapshots.store import Store
-from ansible.module_utils.topology import effective, journal, record
+from ansible.module_utils.topology import effective, fronts, journal, record
 from ansible.module_utils.topology.arguments import (
     CONFIG_DIR,
     PORTS,
@@ -176,7 +176,10 @@ from ansible.module_utils.topology.arguments import (
 from ansible.module_utils.topology.preflight import obstacles
 from ansible.module_utils.topology.report import facts
 from ansible.module_utils.topology.risks import PARAMETERS, risks
-from ansible.module_utils.topology.survey import SurveyError, take
+from ansible.module_utils.topology.services import wait_until
+from ansible.module_utils.topology.survey import Survey, SurveyError, filter_state, take
+
+BACK_SECONDS = 3.0  # a filter that has crashed is back in less
 
 
 def main() -> None:
@@ -187,7 +190,7 @@ def main() -> None:
     )
     params: dict[str, Any] = module.params
     try:
-        survey = take(Path(params["config_dir"]), ports_of(params), provider_in(params))
+        survey = _look(params)
         settings = effective.read(survey, PARAMETERS)
     except (SurveyError, PostfixError) as error:
         module.fail_json(msg=str(error))
@@ -208,6 +211,19 @@ def main() -> None:
         snapshots=_snapshots(),
         obstacles=obstacles(survey, topology),
     )
+
+
+def _look(params: dict[str, Any]) -> Survey:
+    """The host, after a filter that systemd is starting again has had the time for it."""
+
+    def look() -> Survey:
+        return take(Path(params["config_dir"]), ports_of(params), provider_in(params))
+
+    survey = look()
+    if any(survey.front(front).waits for front in fronts.ALL):
+        wait_until(lambda: not any(filter_state(one).waits for one in fronts.ALL), BACK_SECONDS)
+        survey = look()
+    return survey
 
 
 def _unfinished() -> list[str]:

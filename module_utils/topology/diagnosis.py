@@ -142,8 +142,13 @@ def _port_differences(survey: Survey, expectation: Expectation) -> list[str]:
 def _unit_differences(survey: Survey, topology: str) -> list[str]:
     found = []
     for front in survey.provider.fronts:
-        enabled, wanted = survey.front(front).enabled, front in fronts.of(topology)
-        port = front.port(survey.ports)
+        state, wanted = survey.front(front), front in fronts.of(topology)
+        enabled, port = state.enabled, front.port(survey.ports)
+        if wanted and state.waits:
+            found.append(
+                f"{front.service_unit} does not run: who connects to port {port} waits for nobody "
+                f"(journalctl --unit={front.service_unit})"
+            )
         if wanted and not enabled:
             found.append(
                 f"{front.socket_unit} is not enabled: after a restart of the host nobody has port "

@@ -94,7 +94,7 @@ def heal(healing: Healing, *, check: bool = False) -> Outcome:
 def _close_lost_fronts(healing: Healing) -> None:
     """Stop a front that is open on a port of before: a move then opens it where it belongs."""
     request = healing.request
-    with alone(request.config_dir, check=False):
+    with alone(request.config_dir, check=False, repair=True):
         survey = request.look()
         for front in fronts.of(request.topology):
             lost = model.FILTER not in survey.owners(front.port(request.ports))
@@ -113,7 +113,7 @@ def _awake(survey: Survey) -> bool:
 def _wake(healing: Healing) -> None:
     """Let Postfix run with the master.cf that is wanted, after what would end it has gone."""
     request = healing.request
-    with alone(request.config_dir, check=False) as store:
+    with alone(request.config_dir, check=False, repair=True) as store:
         survey = request.look()
         if _awake(survey):
             return

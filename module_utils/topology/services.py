@@ -20,6 +20,7 @@ from .survey import PostfixState, Survey, filter_state, run
 POLL_SECONDS = 0.005
 RELOAD_SECONDS = 20.0
 REMNANT_SECONDS = 5.0
+FORMER_UNIT = "postfix@-.service"  # of the first instance in Debian 12
 
 
 class ServiceError(Exception):
@@ -86,7 +87,12 @@ def revive_postfix(survey: Survey) -> None:
 
 def restart_postfix(postfix: PostfixState) -> None:
     """Stop this instance of Postfix, if it runs, and start it; the others go on."""
-    systemctl("restart", _unit(postfix))
+    unit = _unit(postfix)
+    conflicts = run(["systemctl", "show", "--property=Conflicts", "--value", unit]).stdout
+    if FORMER_UNIT in conflicts.split():
+        # Upgraded from Debian 12, it runs in the unit of before, with which a restart conflicts.
+        run(["systemctl", "stop", FORMER_UNIT])
+    systemctl("restart", unit)
 
 
 def _unit(postfix: PostfixState) -> str:

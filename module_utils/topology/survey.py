@@ -91,6 +91,11 @@ class FilterState:
         return not (self.socket_active or self.service_active or self.enabled)
 
     @property
+    def waits(self) -> bool:
+        """The port is open, and the service behind it is away: for a moment, or it cannot start."""
+        return self.socket_active and not self.service_active
+
+    @property
     def running(self) -> bool:
         """Both units are active and start at boot."""
         return self.socket_active and self.service_active and self.enabled

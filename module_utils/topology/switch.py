@@ -50,7 +50,7 @@ def begin(
     Raises:
         SwitchError: the way is not free, or the host cannot be kept.
     """
-    with alone(request.config_dir, check=check) as store:
+    with alone(request.config_dir, check=check, repair=repair) as store:
         survey = request.look()
         _refuse([] if repair else obstacles(survey, request.topology))
         if not check:
@@ -159,10 +159,12 @@ def _choose(store: Store, name: str) -> Snapshot:
 
 
 @contextmanager
-def alone(config_dir: Path, *, check: bool) -> Iterator[Store]:
+def alone(config_dir: Path, *, check: bool, repair: bool = False) -> Iterator[Store]:
     """Nobody else moves this host meanwhile, and no interrupted move is left on it.
 
-    Who only looks (`check`) takes none back, and has nothing to foresee before that is done.
+    Who only looks (`check`) takes none back, and has nothing to foresee before that is done. A
+    repair goes on from the host as it is where a move cannot be taken back, as when the filter that
+    ran before does not start any more.
 
     Raises:
         SwitchError: an interrupted move cannot be taken back.
@@ -176,7 +178,8 @@ def alone(config_dir: Path, *, check: bool) -> Iterator[Store]:
             if former:
                 recover(former, store)
         except RestoreError as error:
-            _refuse([str(error)])
+            _refuse([] if repair else [str(error)])
+            journal.close()
         yield store
 
 

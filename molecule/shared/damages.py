@@ -84,6 +84,15 @@ DAMAGES = [
         ),
     ),
     Damage(
+        "the filter cannot start, its Python is gone, and the night mended nothing",
+        EDGE,
+        "sender-filter.service does not run: who connects to port 25 waits for nobody",
+        _shell(
+            "rm -r /opt/sender-filter/current/lib; "
+            "systemctl kill --signal=KILL sender-filter.service; sleep 1; ! mail-topology heal"
+        ),
+    ),
+    Damage(
         "the filter runs beside a Postfix that is alone",
         DIRECT,
         "port 25 has 2 owners, and the kernel deals connections to each: postfix; sender filter",

@@ -217,6 +217,14 @@ def test_a_unit_that_would_not_start_at_the_next_boot_is_named() -> None:
     ]
 
 
+def test_a_port_that_is_open_for_a_filter_that_is_away_is_named() -> None:
+    (found,) = differences(edge(units=replace(RUNNING, service_active=False)), model.EDGE)
+    assert found == (
+        "sender-filter.service does not run: who connects to port 25 waits for nobody "
+        "(journalctl --unit=sender-filter.service)"
+    )
+
+
 def test_a_master_cf_that_the_next_reload_would_follow_is_named() -> None:
     assert differences(edge(master_cf=DIRECT_CF), model.EDGE) == [
         "/etc/postfix/master.cf:1: smtp inet would take port 25 from the filter at the next reload",

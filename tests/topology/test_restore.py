@@ -15,7 +15,7 @@ from module_utils.topology import fronts, hands, journal, model, photograph
 from module_utils.topology import restore as restore_module
 from module_utils.topology.diagnosis import seen_topology
 from module_utils.topology.restore import RestoreError, at_boot, recover, request_for, restore
-from module_utils.topology.switch import switch
+from module_utils.topology.switch import SwitchError, begin, switch
 
 
 @pytest.fixture(autouse=True)
@@ -266,6 +266,21 @@ def test_a_move_that_cannot_be_taken_back_names_the_way_out(
     )
     assert str(caught.value).endswith(f"go on from the host as it is, remove {journal.FILE}")
     assert journal.read() == move
+
+
+def test_a_repair_goes_on_from_the_host_as_it_is_where_a_move_cannot_be_taken_back(
+    shared_edge: Gateway,
+) -> None:
+    request = shared_edge.request(model.EDGE)
+    snapshot = snapshot_of(shared_edge)
+    move_to(snapshot, journal.MOVING)
+    Store().remove(snapshot.name)
+    with pytest.raises(SwitchError, match="cannot be taken back"):
+        begin(request, ())
+    assert seen_topology(begin(request, (), repair=True)) == model.EDGE
+    begun = journal.read()
+    assert begun is not None
+    assert begun.stage == journal.BEGUN
 
 
 def test_a_broken_master_cf_is_an_error_of_the_way_back(shared_edge: Gateway) -> None:

@@ -165,3 +165,16 @@ esac
     port.touch()
     services.stop_filter(fronts.EDGE)
     assert not port.exists()
+
+
+@pytest.mark.parametrize("conflicts", ["shutdown.target", "shutdown.target postfix@-.service"])
+def test_after_an_upgrade_the_unit_of_before_is_stopped_first(
+    commands: Path, tmp_path: Path, conflicts: str
+) -> None:
+    script = f'#!/bin/sh\necho "$*" >>{tmp_path}/said\n[ "$1" != show ] || echo "{conflicts}"\n'
+    (commands / "systemctl").write_text(script)
+    (commands / "systemctl").chmod(0o755)
+    services.restart_postfix(builders.direct().postfix)
+    said = (tmp_path / "said").read_text().splitlines()
+    stopped = ["stop postfix@-.service"] if "postfix@" in conflicts else []
+    assert said[1:] == [*stopped, "restart postfix.service"]
