@@ -48,12 +48,12 @@ def test_the_filter_does_not_come_back_at_boot(gateway: LabHost) -> None:
 
 
 @pytest.mark.parametrize("playbook", [ENABLE, DISABLE])
-def test_a_second_run_changes_nothing(gateway: LabHost, playbook: str) -> None:
-    run(playbook, gateway)
-    inode = gateway.run("stat --format=%i /etc/postfix/master.cf")
-    assert re.search(r"changed=0\b", run(playbook, gateway))
-    assert gateway.run("stat --format=%i /etc/postfix/master.cf") == inode
-    run(DISABLE, gateway)
+def test_a_second_run_changes_nothing(one_gateway: LabHost, playbook: str) -> None:
+    run(playbook, one_gateway)
+    inode = one_gateway.run("stat --format=%i /etc/postfix/master.cf")
+    assert re.search(r"changed=0\b", run(playbook, one_gateway))
+    assert one_gateway.run("stat --format=%i /etc/postfix/master.cf") == inode
+    run(DISABLE, one_gateway)
 
 
 def test_check_mode_writes_nothing_and_shows_the_difference(gateway: LabHost) -> None:
@@ -69,18 +69,18 @@ def test_check_mode_writes_nothing_and_shows_the_difference(gateway: LabHost) ->
     assert gateway.listeners(2500) == []
 
 
-def test_an_edit_made_in_edge_is_not_lost_on_the_way_back(gateway: LabHost) -> None:
-    run(ENABLE, gateway)
-    moved = gateway.read("/etc/postfix/master.cf")
+def test_an_edit_made_in_edge_is_not_lost_on_the_way_back(one_gateway: LabHost) -> None:
+    run(ENABLE, one_gateway)
+    moved = one_gateway.read("/etc/postfix/master.cf")
     option = b"  -o smtpd_helo_required=yes\n"
     line = b"  -o smtpd_upstream_proxy_protocol=haproxy\n"
-    gateway.write("/etc/postfix/master.cf", moved.replace(line, line + option))
+    one_gateway.write("/etc/postfix/master.cf", moved.replace(line, line + option))
     try:
-        run(DISABLE, gateway)
-        direct = gateway.read("/etc/postfix/master.cf")
+        run(DISABLE, one_gateway)
+        direct = one_gateway.read("/etc/postfix/master.cf")
         assert option in direct
         assert b"haproxy" not in direct
         assert b"#smtp      inet  n       -       y       -       -       smtpd" not in direct
     finally:
-        gateway.write("/etc/postfix/master.cf", gateway.read("/root/before/master.cf"))
-        gateway.run("postfix reload")
+        one_gateway.write("/etc/postfix/master.cf", one_gateway.read("/root/before/master.cf"))
+        one_gateway.run("postfix reload")
