@@ -85,6 +85,10 @@ hops:
     - "127.0.0.1[127.0.0.1]:10025: 250 2.0.0 from MTA(smtp:[127.0.0.1]:10026): 250 2.0.0 Ok"
     - "postfix/reinject/smtpd: 99A4319C3CE"
     - "mail.example.com[192.0.2.9]:25: 250 2.0.0 Ok: queued as A41C119C3CD"
+since:
+  description: When it was sent by the host's clock, in seconds of the epoch, for M(gateway_health).
+  returned: success
+  type: float
 seconds:
   description: How long it was on its way.
   returned: success
@@ -146,7 +150,11 @@ def main() -> None:
     except (ProbeError, host.HealthError) as error:
         module.fail_json(msg=str(error), message_id=message_id)
     module.exit_json(
-        changed=False, message_id=message_id, hops=journey.hops, seconds=journey.seconds
+        changed=False,
+        message_id=message_id,
+        since=round(began, 3),
+        hops=journey.hops,
+        seconds=journey.seconds,
     )
 
 
