@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,11 +29,15 @@ class Decisions:
 
 
 def parse(lines: Iterable[str], since: float) -> Iterator[Record]:
-    """The records from a moment on (seconds of the epoch); half a line at the end is left out."""
+    """The records from a moment on (seconds of the epoch); half a line at the end is left out.
+
+    A record's time is cut to milliseconds, so the moment is too.
+    """
+    moment = math.floor(since * 1000) / 1000
     for line in lines:
         try:
             record = json.loads(line)
-            late = datetime.fromisoformat(record["time"]).timestamp() >= since
+            late = datetime.fromisoformat(record["time"]).timestamp() >= moment
         except (ValueError, KeyError, TypeError):
             continue
         if late:

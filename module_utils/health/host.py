@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -111,7 +112,7 @@ def _logged_errors(since: float) -> int:
 def _journal(since: float, *options: str) -> Iterator[dict[str, Any]]:
     fields = "--output-fields=MESSAGE,SYSLOG_IDENTIFIER"
     shown = _output(
-        "journalctl", "--quiet", "--no-pager", f"--since=@{since:.3f}", "--output=json",
+        "journalctl", "--quiet", "--no-pager", f"--since=@{math.floor(since)}", "--output=json",
         fields, *options,
     )  # fmt: skip
     for row in shown.splitlines():

@@ -44,6 +44,10 @@ def test_what_came_before_and_half_a_line_are_left_out() -> None:
     assert len(list(parse([line(), line()[:40], "\n", "[]"], AT - 1))) == 1
 
 
+def test_a_record_of_the_same_millisecond_counts() -> None:
+    assert len(list(parse([line()], AT + 0.0009))) == 1
+
+
 def test_a_client_is_found_by_address_and_port_behind_a_known_host_too() -> None:
     records = list(parse([line(), line(address="198.51.100.1", peer="192.0.2.9", port=1)], 0))
     assert of_client(records, "192.0.2.7", 58574) == records[0]
