@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -63,12 +64,19 @@ def trouble(result: Mapping[str, Any] | None, task: str) -> str:
     """Why a host failed: the task, and what its module said."""
     found = result or {}
     said = found.get("msg") or found.get("module_stderr") or "no answer"
-    return f"{task}: {' '.join(str(said).split())}"
+    return f"{' '.join(str(said).split())} (task “{task}”)"
 
 
 def reason(rows: Mapping[str, Mapping[str, Any]]) -> str:
     """Why a batch is a reason to stop, empty if it is none."""
     return "; ".join(f"{host}: {row['trouble']}" for host, row in rows.items() if row["trouble"])
+
+
+def way(row: Mapping[str, Any]) -> str:
+    """The topologies that a host was in one after the other: `direct → edge → direct`."""
+    seen = [row.get("from"), row.get("move", {}).get("seen"), row.get("to")]
+    known = [each for each in seen if each]
+    return " → ".join(one for one, _ in itertools.groupby(known)) or "-"
 
 
 def table(run: Mapping[str, Any]) -> list[str]:
@@ -88,10 +96,9 @@ def _cells(run: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 
 def _row(host: str, number: int, row: Mapping[str, Any]) -> tuple[str, ...]:
-    way = " → ".join(dict.fromkeys(each for each in (row.get("from"), row.get("to")) if each))
     probe = f"{row['probe']['seconds']} s" if row.get("probe") else "-"
     state = row.get("state", "untouched")
-    return host, str(number), state, way or "-", probe, row.get("trouble") or "-"
+    return host, str(number), state, way(row), probe, row.get("trouble") or "-"
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
@@ -109,5 +116,6 @@ class FilterModule:
             "rollout_trouble": trouble,
             "rollout_said": said,
             "rollout_reason": reason,
+            "rollout_way": way,
             "rollout_table": table,
         }
