@@ -93,6 +93,8 @@ build_gateway() { # RELEASE IMAGE
     "$ROOT/playbooks/install_gateway.yml"
   # Each gateway takes its own name from its host, not the name of this one.
   podman exec "$lab-gw1" postconf -X myhostname
+  # What could not be delivered once, on a busy machine or behind a program that a test has killed, is soon tried again.
+  podman exec "$lab-gw1" postconf -e queue_run_delay=5s minimal_backoff_time=5s maximal_backoff_time=10s
   commit_image "$lab-gw1" "$2"
   remove_lab "$lab"
 }
