@@ -11,7 +11,7 @@ from lab_hosts import LabHost
 from moves import Run
 
 # No batch of the lab is waited for longer than the tests need.
-QUICK = {"rollout_soak_seconds": 2, "rollout_look_seconds": 2, "rollout_out_percent": 50}
+QUICK = {"rollout_soak_seconds": 2, "rollout_look_seconds": 2, "rollout_out_percent": 100}
 
 
 @dataclass(frozen=True)
