@@ -71,6 +71,12 @@ def test_each_figure_can_be_a_doubt(
     assert doubts(after, before) == [sentence]
 
 
+def test_a_share_of_few_clients_before_allows_nothing() -> None:
+    everybody = {"accepted": 0, "refused": 25, "refused_share": 1.0}
+    few = {"accepted": 0, "refused": 1, "refused_share": 1.0}
+    assert doubts(everybody, few) == ["100% of 25 were refused, 0% before, allowed is 30%"]
+
+
 def test_all_doubts_are_told_and_limits_are_variables() -> None:
     wild = {"queue": 500, "deferred": 500, "filter_errors": 3}
     assert len(doubts(wild, {})) == 3

@@ -42,12 +42,21 @@ def _queues(
 def _refused(
     after: Mapping[str, Any], before: Mapping[str, Any], rises: Mapping[str, Any]
 ) -> list[str]:
-    clients = after["refused"] + after["accepted"]
-    limit = before["refused_share"] + float(rises["refused_share"])
-    if clients < FEWEST_CLIENTS or after["refused_share"] <= limit:
+    share, former = _share(after), _share(before) or 0.0
+    limit = former + float(rises["refused_share"])
+    if share is None or share <= limit:
         return []
-    share, former = after["refused_share"], before["refused_share"]
+    clients = _clients(after)
     return [f"{share:.0%} of {clients} were refused, {former:.0%} before, allowed is {limit:.0%}"]
+
+
+def _share(figures: Mapping[str, Any]) -> float | None:
+    """The refused share, None where too few have come for it to say anything."""
+    return float(figures["refused_share"]) if _clients(figures) >= FEWEST_CLIENTS else None
+
+
+def _clients(figures: Mapping[str, Any]) -> int:
+    return int(figures["refused"] + figures["accepted"])
 
 
 def _errors(after: Mapping[str, Any], rises: Mapping[str, Any]) -> list[str]:
