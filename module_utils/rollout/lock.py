@@ -47,6 +47,10 @@ class Holder:
         """Whether that process still runs."""
         return (self.boot, self.started) == (_boot(), _started(self.pid))
 
+    def is_process_of(self, other: Holder) -> bool:
+        """Whether both are the same play."""
+        return (self.pid, self.started, self.boot) == (other.pid, other.started, other.boot)
+
 
 def holder(since: str) -> Holder:
     """The play that this process belongs to."""
@@ -76,7 +80,7 @@ def take(folder: Path, mine: Holder) -> None:
     """
     with _guarded(folder):
         former = read(folder)
-        if former and former.alive and former != mine:
+        if former and former.alive and not former.is_process_of(mine):
             msg = (
                 f"another rollout runs since {former.since}: {former.who}, process {former.pid}. "
                 "Wait for its end, or end it; its hosts are taken up by the next run"
