@@ -29,6 +29,11 @@ def test_a_trouble_names_what_was_said_and_the_task(
     assert rows.trouble(result, "T") == said
 
 
+def test_a_host_that_did_not_answer_is_unreachable_and_not_what_failed_then() -> None:
+    assert rows.lost([{}, {"msg": "well"}]) == ""
+    assert rows.lost([{}, {"unreachable": True, "msg": "no\nroute"}]) == "unreachable: no route"
+
+
 def test_a_batch_is_a_reason_where_a_host_has_trouble() -> None:
     well, ill = {"trouble": ""}, {"trouble": "t"}
     assert rows.reason({"gw1": well}) == ""

@@ -67,6 +67,12 @@ def trouble(result: Mapping[str, Any] | None, task: str) -> str:
     return f"{' '.join(str(said).split())} (task “{task}”)"
 
 
+def lost(results: Iterable[Mapping[str, Any]]) -> str:
+    """Why a host could not be reached, empty if each of its answers has come."""
+    away = (one for one in results if one.get("unreachable"))
+    return next((f"unreachable: {' '.join(str(one.get('msg')).split())}" for one in away), "")
+
+
 def reason(rows: Mapping[str, Mapping[str, Any]]) -> str:
     """Why a batch is a reason to stop, empty if it is none."""
     return "; ".join(f"{host}: {row['trouble']}" for host, row in rows.items() if row["trouble"])
@@ -115,6 +121,7 @@ class FilterModule:
             "rollout_differences": differences,
             "rollout_trouble": trouble,
             "rollout_said": said,
+            "rollout_lost": lost,
             "rollout_reason": reason,
             "rollout_way": way,
             "rollout_table": table,
