@@ -104,6 +104,11 @@ listen_addresses:
   type: list
   elements: str
   sample: ["0.0.0.0", "[::]"]
+snapshot:
+  description: The name of the snapshot to go back to, empty in check mode.
+  returned: success
+  type: str
+  sample: 20261124T053300Z
 linked:
   description: What the links in all snapshots point to, as the releases of the sender filter. Who
     removes it makes a way back impossible.
@@ -119,6 +124,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.postfix.errors import PostfixError
 from ansible.module_utils.snapshots.store import Store
+from ansible.module_utils.topology import journal
 from ansible.module_utils.topology.arguments import (
     CONFIG_DIR,
     PORTS,
@@ -162,8 +168,10 @@ def main() -> None:
         )
     except (SwitchError, SurveyError, PostfixError) as error:
         module.fail_json(msg=str(error))
+    begun = None if module.check_mode else journal.read()
     module.exit_json(
         changed=False,
+        snapshot=begun.snapshot if begun else "",
         seen=seen_topology(survey),
         differences=differences(survey, request.topology),
         listen_addresses=survey.listen_addresses(),

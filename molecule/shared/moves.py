@@ -143,11 +143,16 @@ class Run:
         assert self.process.returncode != 0, output
         return output
 
-    def kill_at(self, task: str) -> None:
-        """Kill it as soon as it says that a task begins."""
+    def reach(self, title: str, times: int = 1) -> None:
+        """Return as soon as it says for the n-th time that a play or a task begins."""
         assert self.process.stdout is not None
         lines = iter(self.process.stdout.readline, "")
-        assert any(line.startswith("TASK [") and f"{task}]" in line for line in lines), task
+        for _ in range(times):
+            assert any(f"{title}]" in line for line in lines), title
+
+    def kill_at(self, task: str) -> None:
+        """Kill it as soon as it says that a task begins."""
+        self.reach(task)
         self.kill()
 
     def kill(self, how: signal.Signals = signal.SIGKILL) -> None:

@@ -1,0 +1,3 @@
+from fixtures import client, gateways, mailstore
+
+__all__ = ["client", "gateways", "mailstore"]
