@@ -4,6 +4,7 @@
 # the name goes in front (demo-gw1), so that several labs can stand side by side.
 
 SSH_KEY=$CACHE/ssh/id_ed25519
+WATCHERS=1024 # inotify instances; a host takes five, and the kernel gives root 128
 SOURCES=8 # the client's further source addresses, .201 to .208 in each family
 
 container_name() { # LAB HOST
@@ -25,6 +26,13 @@ limits() {
   if (((16#$effective >> 24 & 1) == 0)); then
     echo --pids-limit=-1 --ulimit=nofile=1024:20000 --ulimit=nproc=30000:30000
   fi
+}
+
+# Without enough of them units of the hosts fail with "Too many open files". It lasts until the next boot.
+ensure_watchers() {
+  local limit=/proc/sys/fs/inotify/max_user_instances
+  [[ $(<"$limit") -lt $WATCHERS ]] || return 0
+  { echo "$WATCHERS" >"$limit"; } 2>/dev/null || echo "cannot raise $limit: there is room for two dozen hosts" >&2
 }
 
 start_container() { # NAME HOSTNAME IMAGE NETWORK [OPTION…]
