@@ -47,13 +47,24 @@ enter_namespace() { # ARGUMENTS…
   exec nsenter --mount="/proc/$(keeper)/ns/mnt" --wd="$PWD" -- "$0" "$@"
 }
 
-# Ends the keeper when nothing needs it: no lab host is left, and no `lab run` is going on around us.
+# Whether another script or shell goes on in the keeper's namespace; it may be about to start hosts.
+used_by_others() { # KEEPER
+  local pid parent
+  for pid in $(pgrep --ns "$1" --nslist mnt --exact bash); do
+    parent=$(ps -o ppid= -p "$pid") || continue # it has ended
+    [[ $pid -eq $$ || $parent -eq $$ ]] || return 0
+  done
+  return 1
+}
+
+# Ends the keeper when nothing needs it: no lab host is left, and no script goes on around or beside us.
 release_namespace() {
   local pid hosts
   [[ -z ${SENDER_FILTER_INSIDE_LAB:-} ]] || return 0
   hosts=$(podman ps --all --quiet --filter label=sender-filter-lab) || return 0
   [[ -z $hosts ]] || return 0
   pid=$(keeper) || return 0
+  ! used_by_others "$pid" || return 0
   rm -f "$KEEPER_PID"
   kill "$pid"
 }

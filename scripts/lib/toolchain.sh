@@ -2,7 +2,7 @@
 # Installs what the scripts stand on: Debian packages for the lab, a Python environment for Ansible.
 
 # shellcheck disable=SC2034  # for the scripts that source this
-LAB_PACKAGES=(podman crun netavark aardvark-dns conmon iptables iproute2 mmdebstrap openssh-client uidmap)
+LAB_PACKAGES=(podman crun netavark aardvark-dns conmon iptables iproute2 mmdebstrap openssh-client procps uidmap)
 
 ensure_packages() { # PACKAGE…
   local missing=() package
