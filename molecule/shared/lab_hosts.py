@@ -10,6 +10,7 @@ import tarfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +21,7 @@ from testinfra.host import Host
 ROOT = Path(__file__).parents[2]
 LAB = os.environ["SENDER_FILTER_LAB"]
 STORE = "/var/mail/store/new"
+ENVIRONMENT = ["HOME=/root", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
 Found = TypeVar("Found")
 
 
@@ -43,28 +45,28 @@ class LabHost:
 
     def run(self, command: str) -> str:
         """The output of a command that must succeed."""
-        result = self.host.run(command)
-        assert result.rc == 0, f"{self.name}: {command}: {result.stdout}{result.stderr}"
+        result = subprocess.run(
+            [*exec_on(self), "sh", "-c", command],
+            check=False,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+        assert result.returncode == 0, f"{self.name}: {command}: {result.stdout}{result.stderr}"
         return result.stdout
 
     def read(self, path: str) -> bytes:
         """The bytes of a file."""
-        return subprocess.run(
-            ["podman", "exec", self.host.backend.name, "cat", path], check=True, capture_output=True
-        ).stdout
+        return subprocess.run([*exec_on(self), "cat", path], check=True, capture_output=True).stdout
 
     def write(self, path: str, data: bytes) -> None:
         """Put bytes into a file, keeping its owner and mode."""
-        subprocess.run(
-            ["podman", "exec", "--interactive", self.host.backend.name, "sh", "-c", f"cat >{path}"],
-            input=data,
-            check=True,
-        )
+        subprocess.run([*exec_on(self), "sh", "-c", f"cat >{path}"], input=data, check=True)
 
     def python(self, program: str, *arguments: str) -> str:
         """The output of a Python program that is run on the host."""
         result = subprocess.run(
-            ["podman", "exec", "-i", self.host.backend.name, "python3", "-", *arguments],
+            [*exec_on(self), "python3", "-", *arguments],
             input=program.encode(),
             check=False,
             capture_output=True,
@@ -117,9 +119,7 @@ class MailStore(LabHost):
             f"grep -rlF -- '{text}' {STORE} | tar --create --file=- --files-from=- 2>/dev/null"
         )
         archive = subprocess.run(
-            ["podman", "exec", self.host.backend.name, "sh", "-c", program],
-            check=True,
-            capture_output=True,
+            [*exec_on(self), "sh", "-c", program], check=True, capture_output=True
         ).stdout
         with tarfile.open(fileobj=BytesIO(archive)) as files:
             return [file.read() for each in files if (file := files.extractfile(each))]
@@ -132,6 +132,22 @@ class MailStore(LabHost):
 
     def _count(self, text: str) -> int:
         return int(self.run(f"grep -rlF -- '{text}' {STORE} | wc -l"))
+
+
+def exec_on(host: LabHost) -> list[str]:
+    """What starts a program on a host, with our stdin and stdout.
+
+    As `podman exec` does it, which takes ten times as long; the tests start thousands of programs.
+    """
+    pid = _pid_file(host.host.backend.name).read_text(encoding="ascii")
+    return ["nsenter", f"--target={pid}", "--all", "--", "env", "-i", *ENVIRONMENT]
+
+
+@cache
+def _pid_file(container: str) -> Path:
+    """Where podman keeps the pid of a host's init; it is another one after each start."""
+    question = ["podman", "--log-level=error", "inspect", container, "--format", "{{.PidFile}}"]
+    return Path(subprocess.run(question, check=True, capture_output=True, text=True).stdout.strip())
 
 
 def eventually(probe: Callable[[], Found | None], what: str, seconds: float = 30) -> Found:

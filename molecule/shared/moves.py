@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lab_hosts import ROOT, LabHost
-from smtp import exec_on
+from lab_hosts import ROOT, LabHost, exec_on
 
 WATCH = Path(__file__).with_name("gateway_watch.py").read_text(encoding="utf-8")
 MASTER_CF = "/etc/postfix/master.cf"

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
-from lab_hosts import LabHost
+from lab_hosts import LabHost, exec_on
 
 REMOTE = Path(__file__).with_name("remote_connection.py").read_text(encoding="utf-8")
 SENDER = "sender@remote.test"
@@ -135,11 +135,6 @@ class Session:
         if "error" in answer:
             raise ConnectionError(answer["error"])
         return answer["answer"]
-
-
-def exec_on(host: LabHost) -> list[str]:
-    """What starts a program on a host, with our stdin and stdout."""
-    return ["podman", "exec", "--interactive", host.host.backend.name]
 
 
 def unique() -> str:

@@ -14,8 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
-from lab_hosts import STORE, Client, LabHost, MailStore, eventually
-from smtp import exec_on
+from lab_hosts import STORE, Client, LabHost, MailStore, eventually, exec_on
 
 REMOTE = Path(__file__).with_name("mail_traffic.py").read_text(encoding="utf-8")
 PAUSE_SECONDS = 4.0

@@ -14,9 +14,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from lab_hosts import Client, LabHost, MailStore, eventually
+from lab_hosts import Client, LabHost, MailStore, eventually, exec_on
 from moves import Fleet, Gateway
-from smtp import exec_on
 
 REMOTE = (Path(__file__).parents[2] / "shared/transcripts.py").read_text(encoding="utf-8")
 SOURCE = 8
