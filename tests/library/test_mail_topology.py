@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,19 @@ def test_a_gateway_that_is_not_as_declared_says_how(direct: Gateway) -> None:
         in (said["differences"])
     )
     assert f"{direct.master_cf} has no entry for port {ports.smtp}" in said["differences"]
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_a_filter_that_has_crashed_has_a_moment_to_come_back(
+    edge: Gateway, *, comes_back: bool
+) -> None:
+    service = edge.host / "filter-service"
+    service.write_text("activating\n")
+    if comes_back:
+        subprocess.Popen(["sh", "-c", f"sleep 1.5; echo active >{service}"])
+    said = call("mail_topology_info", edge, topology="edge")
+    away = [text for text in said["differences"] if "sender-filter.service does not run" in text]
+    assert bool(away) != comes_back, said["differences"]
 
 
 def test_what_is_dangerous_is_said_with_its_cure(direct: Gateway) -> None:
