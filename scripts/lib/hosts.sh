@@ -107,6 +107,12 @@ lab_containers() { # LAB
 
 # Does not list them first: podman cannot look at a host whose namespace is gone, but can remove it.
 remove_lab() { # LAB
-  podman rm --force --time 0 --volumes --filter "label=sender-filter-lab=$1" >/dev/null
+  local attempt
+  # crun gives up on a host that ends while it is being removed.
+  for attempt in 1 2 3; do
+    podman rm --force --time 0 --volumes --filter "label=sender-filter-lab=$1" >/dev/null && break
+    [[ $attempt -lt 3 ]] || return 1
+    sleep 1
+  done
   podman network rm --force "$(network_name "$1")" >/dev/null 2>&1 || true
 }

@@ -35,6 +35,7 @@ def smuggled(end: bytes) -> list[bytes]:
     return [HELLO, ENVELOPE, b"DATA\r\n", HEAD + b"first" + end + more + b"second\r\n.\r\n", QUIT]
 
 
+EARLY = "early talker"
 TRANSCRIPTS = {
     "usual": [HELLO, ENVELOPE, b"DATA\r\n", HEAD + b"text\r\n.\r\n", QUIT],
     "helo": [HELLO.replace(b"EHLO", b"HELO"), ENVELOPE, b"DATA\r\n", HEAD + b"a\r\n.\r\n", QUIT],
@@ -63,7 +64,7 @@ TRANSCRIPTS = {
     "cr dot cr": smuggled(b"\r.\r"),
     "dot cr cr lf": smuggled(b"\r\n.\r\r\n"),
     "nul dot": smuggled(b"\r\n\0.\r\n"),
-    "early talker": [HELLO + ENVELOPE + QUIT],
+    EARLY: [HELLO + ENVELOPE + QUIT],
     "commands in a row": [HELLO + b"NOOP\r\nRSET\r\nVRFY x\r\nHELP\r\nFOO\r\n" + QUIT],
     "lower case and blanks": [
         b"ehlo x\r\n",
@@ -101,9 +102,13 @@ def run_on(host: LabHost, orders: list[dict[str, object]]) -> list[list[str]]:
     return answers
 
 
-def codes(lines: list[str]) -> list[str]:
-    """The codes of the replies, with each line's mark for one that goes on."""
-    return [line[:4] for line in lines]
+def codes(lines: list[str], name: str) -> list[str]:
+    """The codes of the replies, with each line's mark for one that goes on.
+
+    Who talks before the greeting may get it or not: it is a matter of when Postfix hears of it.
+    """
+    found = [line[:4] for line in lines]
+    return found[1:] if name == EARLY and found[:1] == ["220 "] else found
 
 
 def bodies(mailstore: MailStore, token: str) -> list[bytes]:
@@ -122,7 +127,7 @@ def differences(
     through, alone = [], []
     proxy = f"PROXY TCP4 {source} {gateway.host.address} 40000 25\r\n".encode()
     for name, (one, other) in tokens.items():
-        chunks, early = TRANSCRIPTS[name], name == "early talker"
+        chunks, early = TRANSCRIPTS[name], name == EARLY
         through.append({
             "address": gateway.host.address, "port": 25, "prefix": "", "early": early,
             "chunks": spoken(chunks, one),
@@ -135,7 +140,7 @@ def differences(
     found: dict[str, object] = {
         name: (ours, theirs)
         for name, (ours, theirs) in zip(names, answers, strict=True)
-        if codes(ours) != codes(theirs)
+        if codes(ours, name) != codes(theirs, name)
     }
     eventually(lambda: "empty" in gateway.host.run("postqueue -p"), "all mail has gone on", 180)
     for name, (one, other) in tokens.items():
