@@ -9,7 +9,6 @@ SSH connection; the usual way comes second, so that what is warm by then is warm
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import shutil
@@ -20,6 +19,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from outcome import outcome
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRST, SECOND, VERIFY, DISABLE = PHASES = ("first enable", "second enable", "verify", "disable")
@@ -278,9 +279,7 @@ def main() -> int:
             verdict = {True: "met", False: "NOT MET", None: "-"}[row["met"]]
             figure = "-" if row["ours"] is None else f"{row['ours']:g} {row['unit']}"
             print(f"{row['row']}: {figure}, aim {row['aim']}: {verdict}")
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=2) + "\n")
-    return 1 if any(row["met"] is False for row in rows) else 0
+    return outcome(rows, options.json)
 
 
 if __name__ == "__main__":

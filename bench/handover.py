@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from outcome import outcome
 from smtp_load import Load, Tally
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -212,9 +213,7 @@ async def main() -> int:
         print(f"{row.strategy}: {dict(row.tally.connections)} {dict(row.tally.sessions)}")
     if options.only:
         return 0
-    if options.json:
-        options.json.write_text(json.dumps(records(rows), indent=2) + "\n")
-    return 0 if all(record["met"] for record in records(rows)) else 1
+    return outcome(records(rows), options.json)
 
 
 if __name__ == "__main__":

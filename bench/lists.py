@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
-import json
 import random
 import resource
 import sys
@@ -17,6 +16,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from outcome import outcome
 
 from sender_filter.core.addresses import parse
 from sender_filter.core.lists import AddressList
@@ -89,9 +90,7 @@ def main() -> int:
     for row in rows:
         cells = (row[name] for name in ("row", "ours", "peer", "unit", "ratio", "aim"))
         print(f"| {' | '.join('-' if cell is None else str(cell) for cell in cells)} |")
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=2) + "\n")
-    return 1 if any(row["met"] is False for row in rows) else 0
+    return outcome(rows, options.json)
 
 
 if __name__ == "__main__":

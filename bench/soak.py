@@ -23,6 +23,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from outcome import outcome
+
+FILTER = Path(sys.executable).with_name("senderfilter")  # of the environment that this runs in
 SOURCES = [f"127.0.0.{last}" for last in range(2, 10)]  # known hosts, and not this host itself
 MESSAGES_A_SESSION = 3
 PAUSE_SECONDS = 1.0
@@ -319,7 +322,7 @@ async def measure(options: Any, folder: Path) -> Result:
     """Start everything, let it run, and count."""
     sink = Sink()
     await sink.start()
-    proxy = Filter(options.filter, folder, sink.port, options.sessions)
+    proxy = Filter(FILTER, folder, sink.port, options.sessions)
     port = await proxy.start()
     try:
         clients = Clients(port, options.sessions)
@@ -354,7 +357,6 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60, help="after the warm-up")
     # The filter remembers 50,000 messages (the scan service may report them) and no more.
     parser.add_argument("--warm-up", type=int, default=80_000, help="messages before them")
-    parser.add_argument("--filter", type=Path, required=True, help="the program senderfilter")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
@@ -362,9 +364,7 @@ def main() -> int:
         result = asyncio.run(measure(options, Path(folder)))
     print(result.table())
     print(f"{dict(result.tally.ended)}")
-    if options.json:
-        options.json.write_text(json.dumps(result.records(), indent=2) + "\n")
-    return 0 if all(record["met"] for record in result.records()) else 1
+    return outcome(result.records(), options.json)
 
 
 if __name__ == "__main__":

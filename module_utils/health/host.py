@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -125,14 +125,10 @@ def _files(folder: Path) -> int:
 
 
 def _output(*command: str) -> str:
-    return _run(command).stdout
-
-
-def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
             command, check=True, capture_output=True, text=True, timeout=COMMAND_SECONDS
-        )
+        ).stdout
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", "") or error
         msg = f"{command[0]} failed: {said}"

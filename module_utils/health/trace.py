@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .mail_log import Delivery, Line, delivery
+from .mail_log import Delivery, Line, delivery, is_inner
 
 _MESSAGE_ID = re.compile(r"(?P<id>\w+): message-id=(?P<message>.+)")
 _TAKEN = re.compile(r"(?P<id>\w+): client=")
 _QUEUED = re.compile(r"queued as (?P<id>\w+)")
-_LOOPBACK = ("127.", "::1")
 SENT, BOUNCED = "sent", "bounced"
 
 
@@ -73,9 +72,7 @@ class Trace:
         return f"{hop.queue_id}: {done.relay}: {done.status} ({done.reply})"
 
     def _is_scan(self, done: Delivery) -> bool:
-        host, _, port = done.relay.rpartition(":")
-        address = host.rpartition("[")[2].rstrip("]")
-        return port == str(self.scan_port) and address.startswith(_LOOPBACK)
+        return done.relay.endswith(f":{self.scan_port}") and is_inner(done.relay)
 
 
 def trace(lines: Iterable[Line], message_id: str, scan_port: int) -> Trace:

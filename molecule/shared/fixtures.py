@@ -43,10 +43,15 @@ def gateways() -> list[LabHost]:
     return [LabHost(name, HOSTS[name]) for name in GATEWAYS]
 
 
+def fleet_of(gateways: list[LabHost], session: pytest.Session) -> Fleet:
+    """The gateways of a session, which mends them after a test that has failed."""
+    return Fleet(gateways, lambda: session.testsfailed > 0)
+
+
 @pytest.fixture(scope="session")
 def fleet(gateways: list[LabHost], request: pytest.FixtureRequest) -> Fleet:
     """The gateways, each of which has been in `edge` and `direct` once."""
-    found = Fleet(gateways, lambda: request.session.testsfailed > 0)
+    found = fleet_of(gateways, request.session)
     found.learn(EDGE, DIRECT)
     return found
 

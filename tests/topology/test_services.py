@@ -126,6 +126,11 @@ def test_a_program_that_must_succeed_is_an_error_otherwise(tmp_path: Path) -> No
         services.run_checked("ls", str(tmp_path / "none"))
 
 
+def stand_in_for_systemctl(commands: Path, script: str) -> None:
+    (commands / "systemctl").write_text(script)
+    (commands / "systemctl").chmod(0o755)
+
+
 @pytest.mark.parametrize(
     ("instance", "environment", "unit"),
     [
@@ -139,12 +144,11 @@ def test_one_instance_is_restarted_and_no_other(
     commands: Path, tmp_path: Path, instance: str, environment: str, unit: str
 ) -> None:
     script = f'#!/bin/sh\necho "$*" >>{tmp_path}/said\necho "Environment={environment}"\n'
-    (commands / "systemctl").write_text(script)
+    stand_in_for_systemctl(commands, script)
     parameters = {**builders.PARAMETERS, "multi_instance_name": instance}
     postfix = replace(
         builders.direct().postfix, config_dir=Path("/etc/postfix-two"), parameters=parameters
     )
-    (commands / "systemctl").chmod(0o755)
     services.restart_postfix(postfix)
     assert (tmp_path / "said").read_text().splitlines()[-1] == f"restart {unit}"
 
@@ -160,8 +164,7 @@ case "$*" in
   "stop {fronts.EDGE.service_unit}") touch {port} ;;
 esac
 """
-    (commands / "systemctl").write_text(script)
-    (commands / "systemctl").chmod(0o755)
+    stand_in_for_systemctl(commands, script)
     port.touch()
     services.stop_filter(fronts.EDGE)
     assert not port.exists()
@@ -172,8 +175,7 @@ def test_after_an_upgrade_the_unit_of_before_is_stopped_first(
     commands: Path, tmp_path: Path, conflicts: str
 ) -> None:
     script = f'#!/bin/sh\necho "$*" >>{tmp_path}/said\n[ "$1" != show ] || echo "{conflicts}"\n'
-    (commands / "systemctl").write_text(script)
-    (commands / "systemctl").chmod(0o755)
+    stand_in_for_systemctl(commands, script)
     services.restart_postfix(builders.direct().postfix)
     said = (tmp_path / "said").read_text().splitlines()
     stopped = ["stop postfix@-.service"] if "postfix@" in conflicts else []

@@ -1,14 +1,3 @@
-import pytest
-from fixtures import client, gateways, mailstore
-from lab_hosts import LabHost
-from moves import DIRECT, EDGE, Fleet
+from fixtures import client, fleet, gateways, mailstore
 
-__all__ = ["client", "gateways", "mailstore"]
-
-
-@pytest.fixture(scope="session")
-def fleet(gateways: list[LabHost], request: pytest.FixtureRequest) -> Fleet:
-    """The gateways, each of which has been in both topologies once, by the way of this project."""
-    found = Fleet(gateways, lambda: request.session.testsfailed > 0)
-    found.learn(EDGE, DIRECT)
-    return found
+__all__ = ["client", "fleet", "gateways", "mailstore"]

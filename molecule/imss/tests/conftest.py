@@ -1,5 +1,5 @@
 import pytest
-from fixtures import client, gateways, mailstore
+from fixtures import client, fleet_of, gateways, mailstore
 from imss_product import install
 from lab_hosts import LabHost
 from moves import Fleet
@@ -10,6 +10,6 @@ __all__ = ["client", "gateways", "mailstore"]
 @pytest.fixture(scope="session")
 def fleet(gateways: list[LabHost], request: pytest.FixtureRequest) -> Fleet:
     """The gateways, each with the vendor's product."""
-    found = Fleet(gateways, lambda: request.session.testsfailed > 0)
+    found = fleet_of(gateways, request.session)
     found.each(lambda one: install(one.host))
     return found
