@@ -1,17 +1,15 @@
 """Sessions, kept by the server: a cookie holds nothing but a random id.
 
 They live in memory. A restart of the console ends them, and so does what the operator expects to
-end them: a log-out, half an hour of silence, a working day.
+end them: a log-out, a time of silence, the end of a working day.
 """
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sender_filter_console.auth.users import User
 
-IDLE_SECONDS = 1800.0
-LONGEST_SECONDS = 10 * 3600.0
 MOST_SESSIONS = 1000
 _ID_BYTES = 32
 
@@ -25,23 +23,28 @@ class Session:
         csrf: What a form of this session carries, and a form of another site cannot know.
         began: When.
         seen: When its user did something last.
+        notes: What the next page has to say.
     """
 
     user: User
     csrf: str
     began: float
     seen: float
-
-    def ends(self) -> float:
-        """When it is over, unless its user does something."""
-        return min(self.seen + IDLE_SECONDS, self.began + LONGEST_SECONDS)
+    notes: list[str] = field(default_factory=list)
 
 
 class Sessions:
     """All log-ins in force, by a digest of their ids: memory that leaks tells no id."""
 
-    def __init__(self) -> None:
-        """Begin with nobody."""
+    def __init__(self, idle_seconds: float, longest_seconds: float) -> None:
+        """Begin with nobody.
+
+        Args:
+            idle_seconds: How long a session lasts whose user does nothing.
+            longest_seconds: How long any lasts.
+        """
+        self._idle = idle_seconds
+        self._longest = longest_seconds
         self._sessions: dict[bytes, Session] = {}
 
     def open(self, user: User, now: float) -> str:
@@ -64,7 +67,7 @@ class Sessions:
         session = self._sessions.get(key)
         if session is None:
             return None
-        if now >= session.ends():
+        if now >= self._end(session):
             del self._sessions[key]
             return None
         if touch:
@@ -75,8 +78,12 @@ class Sessions:
         """End a session."""
         self._sessions.pop(_digest(session_id), None)
 
+    def _end(self, session: Session) -> float:
+        """When it is over, unless its user does something."""
+        return min(session.seen + self._idle, session.began + self._longest)
+
     def _sweep(self, now: float) -> None:
-        over = [key for key, session in self._sessions.items() if now >= session.ends()]
+        over = [key for key, session in self._sessions.items() if now >= self._end(session)]
         for key in over:
             del self._sessions[key]
         while len(self._sessions) >= MOST_SESSIONS:
