@@ -18,5 +18,4 @@ def _config(request: Request) -> Config:
 
 Fleet = Annotated[interface.Fleet, Depends(_fleet)]
 Settings = Annotated[Config, Depends(_config)]
-Viewer = Annotated[auth.User, Depends(auth.current_user)]
-Operator = Annotated[auth.User, Depends(auth.current_operator)]
+User = Annotated[auth.User, Depends(auth.current_user)]

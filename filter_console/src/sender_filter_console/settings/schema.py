@@ -35,26 +35,12 @@ class User(Struct, frozen=True, forbid_unknown_fields=True):
     role: Literal["viewer", "operator"] = "viewer"
 
 
-class Sessions(Struct, frozen=True, forbid_unknown_fields=True):
-    """``[sessions]``: how long a login lasts.
-
-    Attributes:
-        idle_seconds: Without a request.
-        longest_seconds: In all.
-    """
-
-    idle_seconds: Annotated[int, Meta(ge=60, le=86_400)] = 3600
-    longest_seconds: Annotated[int, Meta(ge=60, le=7 * 86_400)] = 43_200
-
-
 class Filter(Struct, frozen=True, forbid_unknown_fields=True):
     """``[filter]``: how this gateway's filter is reached.
 
     Attributes:
         sockets: Its control sockets; the first that answers is asked.
         topology: The socket that tells who owns the ports; empty: there is none.
-        state_url: The server on which gateways share their state, ``redis://``, ``rediss://`` or
-            ``unix://``, or ``file:PATH``: it stands in a file. Empty: this gateway alone is shown.
     """
 
     sockets: Annotated[list[str], Meta(min_length=1)] = field(
@@ -64,7 +50,6 @@ class Filter(Struct, frozen=True, forbid_unknown_fields=True):
         ]
     )
     topology: str = ""
-    state_url: str = ""
 
 
 class Index(Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,7 +81,6 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
     listen: Listen = field(default_factory=Listen)
     users: list[User] = field(default_factory=list)
-    sessions: Sessions = field(default_factory=Sessions)
     filter: Filter = field(default_factory=Filter)
     index: Index = field(default_factory=Index)
     audit: Audit = field(default_factory=Audit)
