@@ -1,0 +1,30 @@
+"""Puts the application together."""
+
+from fastapi import FastAPI
+
+from sender_filter_console import __version__, api, pages
+from sender_filter_console.interface import Fleet
+from sender_filter_console.settings.schema import Config
+
+
+def create_app(config: Config, fleet: Fleet) -> FastAPI:
+    """The console of a fleet.
+
+    Args:
+        config: The checked configuration.
+        fleet: What is shown and acted on.
+    """
+    app = FastAPI(
+        title="Sender filter console",
+        version=__version__,
+        # The description stands behind the login like everything else; its pages would load
+        # scripts from elsewhere.
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.config = config
+    app.state.fleet = fleet
+    app.include_router(api.router)
+    app.include_router(pages.router)
+    return app
