@@ -37,8 +37,6 @@ class Guard:
         accounts: Iterable[Account],
         *,
         tls: bool,
-        idle_seconds: float,
-        longest_seconds: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Guard these accounts.
@@ -46,15 +44,13 @@ class Guard:
         Args:
             accounts: Who may log in.
             tls: Whether the console is reached by TLS.
-            idle_seconds: How long a session lasts whose user does nothing.
-            longest_seconds: How long any session lasts.
             clock: Seconds since the epoch.
         """
         self.tls = tls
         # A browser takes a cookie with this prefix only from this host, and only by TLS.
         self.cookie = "__Host-session" if tls else "session"
         self._accounts = Accounts(accounts)
-        self._sessions = Sessions(idle_seconds, longest_seconds)
+        self._sessions = Sessions()
         self._attempts = Attempts()
         self._proven = Proven()
         self._clock = clock

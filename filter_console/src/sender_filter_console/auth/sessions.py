@@ -1,7 +1,7 @@
 """Sessions, kept by the server: a cookie holds nothing but a random id.
 
 They live in memory. A restart of the console ends them, and so does what the operator expects to
-end them: a log-out, a time of silence, the end of a working day.
+end them: a log-out, an hour of silence, a working day.
 """
 
 import hashlib
@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from sender_filter_console.auth.users import User
 
+IDLE_SECONDS = 3600.0
+LONGEST_SECONDS = 10 * 3600.0
 MOST_SESSIONS = 1000
 _ID_BYTES = 32
 
@@ -36,15 +38,8 @@ class Session:
 class Sessions:
     """All log-ins in force, by a digest of their ids: memory that leaks tells no id."""
 
-    def __init__(self, idle_seconds: float, longest_seconds: float) -> None:
-        """Begin with nobody.
-
-        Args:
-            idle_seconds: How long a session lasts whose user does nothing.
-            longest_seconds: How long any lasts.
-        """
-        self._idle = idle_seconds
-        self._longest = longest_seconds
+    def __init__(self) -> None:
+        """Begin with nobody."""
         self._sessions: dict[bytes, Session] = {}
 
     def open(self, user: User, now: float) -> str:
@@ -67,7 +62,7 @@ class Sessions:
         session = self._sessions.get(key)
         if session is None:
             return None
-        if now >= self._end(session):
+        if now >= _end(session):
             del self._sessions[key]
             return None
         if touch:
@@ -78,16 +73,17 @@ class Sessions:
         """End a session."""
         self._sessions.pop(_digest(session_id), None)
 
-    def _end(self, session: Session) -> float:
-        """When it is over, unless its user does something."""
-        return min(session.seen + self._idle, session.began + self._longest)
-
     def _sweep(self, now: float) -> None:
-        over = [key for key, session in self._sessions.items() if now >= self._end(session)]
+        over = [key for key, session in self._sessions.items() if now >= _end(session)]
         for key in over:
             del self._sessions[key]
         while len(self._sessions) >= MOST_SESSIONS:
             del self._sessions[min(self._sessions, key=lambda key: self._sessions[key].seen)]
+
+
+def _end(session: Session) -> float:
+    """When it is over, unless its user does something."""
+    return min(session.seen + IDLE_SECONDS, session.began + LONGEST_SECONDS)
 
 
 def _digest(session_id: str) -> bytes:
