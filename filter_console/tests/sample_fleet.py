@@ -18,7 +18,9 @@ HOSTILE = (
 """What HELO names, PTR records, comments and list entries may be."""
 
 
-def decision(number: int, text: str = "198.51.100.0/24 (blocked.txt:3)", **fields: object) -> i.Decision:
+def decision(
+    number: int, text: str = "198.51.100.0/24 (blocked.txt:3)", **fields: object
+) -> i.Decision:
     values: dict[str, object] = {
         "id": number,
         "time": NOW - timedelta(minutes=number),
@@ -65,7 +67,9 @@ class SampleFleet:
         two = i.Gateway(self.text, False, NOW)
         return i.Overview([one, two], True, 57_331, NOW - timedelta(days=29), None)
 
-    async def chart(self, since: datetime, buckets: int, gateway: str | None) -> list[i.ChartBucket]:
+    async def chart(
+        self, since: datetime, buckets: int, gateway: str | None
+    ) -> list[i.ChartBucket]:
         until = datetime.now(UTC)
         step = (until - since) / buckets
         return [
@@ -90,9 +94,19 @@ class SampleFleet:
         self.orders.append(("decisions", query))
         rows = [
             decision(9, self.text),
-            decision(8, self.text, function="reputation", action="temporary", address="2001:db8:aaaa:bbbb:cccc:dddd:eeee:1"),
-            decision(7, self.text, function="profiler", action="pass", shadow=True, peer="192.0.2.10"),
-            decision(6, function="none", action="pass", reason=None, reply=None, address="203.0.113.9"),
+            decision(
+                8,
+                self.text,
+                function="reputation",
+                action="temporary",
+                address="2001:db8:aaaa:bbbb:cccc:dddd:eeee:1",
+            ),
+            decision(
+                7, self.text, function="profiler", action="pass", shadow=True, peer="192.0.2.10"
+            ),
+            decision(
+                6, function="none", action="pass", reason=None, reply=None, address="203.0.113.9"
+            ),
         ]
         return i.Page(rows * 4, "older" if not query.after else None)
 
@@ -112,7 +126,16 @@ class SampleFleet:
         end = i.SessionEnd(NOW, 1.5, 2048, 512, "refused", self.text, "tls", None, self.text)
         row = decision(number, self.text, peer="192.0.2.10")
         return i.FullDecision(
-            row, 40312, "received", 2, self.text, "ended", checks, walk, end, [decision(3, self.text)]
+            row,
+            40312,
+            "received",
+            2,
+            self.text,
+            "ended",
+            checks,
+            walk,
+            end,
+            [decision(3, self.text)],
         )
 
     async def address(self, text: str) -> i.AddressReport:
@@ -140,7 +163,9 @@ class SampleFleet:
     async def entries(self, query: i.ListQuery) -> i.Page[i.Entry]:
         self.orders.append(("entries", query))
         rows = [
-            i.Entry("192.0.2.0/24", True, "/etc/sender-filter/lists/blocked.txt:12", comment=self.text),
+            i.Entry(
+                "192.0.2.0/24", True, "/etc/sender-filter/lists/blocked.txt:12", comment=self.text
+            ),
             i.Entry("198.51.100.7", False, None, "operator", self.text, NOW, NOW, self.text),
             i.Entry(self.text, False, None, "throttling", None, NOW, None, self.text),
         ]
@@ -160,7 +185,11 @@ class SampleFleet:
 
     async def import_list(self, name: i.ListName, text: str, comment: str, who: str) -> i.Imported:
         self.orders.append(("import", (name, text, comment, who)))
-        problems = [f"line {n}: {line!r} is no network" for n, line in enumerate(text.splitlines(), 1) if "bad" in line]
+        problems = [
+            f"line {n}: {line!r} is no network"
+            for n, line in enumerate(text.splitlines(), 1)
+            if "bad" in line
+        ]
         return i.Imported(len(text.splitlines()) - len(problems), problems)
 
     async def export_list(self, name: i.ListName, form: i.ExportFormat, *, run_time: bool) -> str:
@@ -168,12 +197,27 @@ class SampleFleet:
 
     async def topology(self) -> i.Topology:
         ports = [
-            i.Port(25, "ipv4", "0.0.0.0", "sender filter", "senderfilter (880)", "sender-filter.service"),
-            i.Port(25, "ipv6", "::", "sender filter", "senderfilter (880)", "sender-filter.service"),
+            i.Port(
+                25,
+                "ipv4",
+                "0.0.0.0",
+                "sender filter",
+                "senderfilter (880)",
+                "sender-filter.service",
+            ),
+            i.Port(
+                25, "ipv6", "::", "sender filter", "senderfilter (880)", "sender-filter.service"
+            ),
             i.Port(2500, "ipv4", "127.0.0.1", "postfix", "master (377)", "postfix@-.service"),
             i.Port(10025, "ipv4", "127.0.0.1", "nginx", "nginx (66)", self.text),
         ]
         return i.Topology(
-            "gw1", self.declared, "edge", NOW, ports, [f"port 10026: {self.text}"], [self.text],
+            "gw1",
+            self.declared,
+            "edge",
+            NOW,
+            ports,
+            [f"port 10026: {self.text}"],
+            [self.text],
             "ansible-playbook playbooks/repair_port_conflict.yml --limit gw1",
         )

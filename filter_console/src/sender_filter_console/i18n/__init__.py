@@ -27,8 +27,10 @@ class Translator:
 
         The result is plain text: what comes of a stranger's words is escaped where it is shown.
         """
-        return self._texts.get(text, text).format_map(values) if values else self._texts.get(
-            text, text
+        return (
+            self._texts.get(text, text).format_map(values)
+            if values
+            else self._texts.get(text, text)
         )
 
 

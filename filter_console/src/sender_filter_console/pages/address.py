@@ -31,7 +31,6 @@ async def address(request: Request, fleet: Fleet, address: str = "", why: int = 
         "address.html",
         report=await fleet.address(text),
         about=(await fleet.decision(why)).row if why else None,
-        durations=forms.DURATIONS,
     )
 
 

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from sender_filter_console.interface import ChartBucket, ChartPart
@@ -14,6 +14,16 @@ LEFT: Final = 44
 BOTTOM: Final = 24
 TOP: Final = 10
 _GAP: Final = 0.18
+_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_MOST_TIMES: Final = 8
+_STEPS: Final = (
+    timedelta(minutes=10),
+    timedelta(hours=1),
+    timedelta(hours=3),
+    timedelta(days=1),
+    timedelta(days=5),
+)
+"""How far apart the times below the picture may be."""
 
 KINDS: Final = ("pass", "shadow", "temporary", "permanent")
 """From the bottom of a bar to its top."""
@@ -123,7 +133,11 @@ def _scale(top: int) -> list[Mark]:
 
 
 def _times(since: datetime, until: datetime) -> list[Mark]:
+    """A few round times."""
     span = until - since
-    form = "%H:%M" if span <= timedelta(days=2) else "%m-%d"
-    moments = [since + span * part / 6 for part in range(1, 6)]
-    return [Mark(round(_x(each, since, until), 1), each.strftime(form)) for each in moments]
+    step = next((each for each in _STEPS if span / each <= _MOST_TIMES), _STEPS[-1])
+    form = "%H:%M" if step < timedelta(days=1) else "%m-%d"
+    first = _EPOCH + math.ceil((since - _EPOCH) / step) * step
+    moments = [first + step * number for number in range(_MOST_TIMES)]
+    marks = [Mark(round(_x(each, since, until), 1), each.strftime(form)) for each in moments]
+    return [mark for mark in marks if LEFT + 20 <= mark.at <= WIDTH - 20]

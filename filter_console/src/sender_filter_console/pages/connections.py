@@ -1,7 +1,7 @@
 """Decisions, the latest first: as they come, and those of the past."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Final, cast, get_args
+from typing import Annotated, cast, get_args
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
@@ -9,19 +9,11 @@ from sender_filter.core.records import Function
 
 from sender_filter_console.dependencies import Fleet
 from sender_filter_console.interface import DecisionQuery, Result
-from sender_filter_console.pages import forms
+from sender_filter_console.pages import forms, words
 from sender_filter_console.pages.page_route import PageRoute
 from sender_filter_console.pages.rendering import render
 
 router = APIRouter(route_class=PageRoute)
-
-RESULTS: Final[dict[str, str]] = {
-    "refused": "refused",
-    "temporary": "refused for now",
-    "permanent": "refused for good",
-    "shadow": "would be refused (shadow)",
-    "pass": "passed",
-}
 
 
 def _asked(
@@ -37,7 +29,7 @@ def _asked(
     return DecisionQuery(
         network=network.strip(),
         function=cast("Function", function) if function in get_args(Function) else None,
-        result=cast("Result", result) if result in RESULTS else None,
+        result=cast("Result", result) if result in words.RESULTS else None,
         gateway=gateway or None,
         since=forms.moment(since),
         until=forms.moment(until),
@@ -72,7 +64,6 @@ async def connections(
         "connections.html",
         gateways=gateways,
         functions=functions,
-        results=RESULTS,
         **context,
     )
 

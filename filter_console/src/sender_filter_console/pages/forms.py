@@ -1,19 +1,8 @@
 """What people type into forms."""
 
 from datetime import UTC, datetime
-from typing import Final
 
 from sender_filter_console.interface import RefusedError
-
-DURATIONS: Final = {
-    "3600": "1 hour",
-    "7200": "2 hours",
-    "86400": "1 day",
-    "604800": "7 days",
-    "2592000": "30 days",
-    "": "for good",
-}
-"""For how long a block or an approval may be; the seconds, and their words."""
 
 
 def moment(text: str) -> datetime | None:

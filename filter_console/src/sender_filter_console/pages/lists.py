@@ -7,7 +7,6 @@ from fastapi.responses import PlainTextResponse, Response
 
 from sender_filter_console.dependencies import Fleet, User
 from sender_filter_console.interface import ExportFormat, ListName, ListQuery, RefusedError
-from sender_filter_console.pages import forms
 from sender_filter_console.pages.page_route import PageRoute
 from sender_filter_console.pages.rendering import back_to, language_of, render
 from sender_filter_console.i18n import translator
@@ -47,7 +46,6 @@ async def entries(
         request,
         "list.html",
         lists=await fleet.lists(),
-        durations=forms.DURATIONS,
         problems=[],
         **context,
     )
@@ -79,7 +77,6 @@ async def import_entries(
         request,
         "list.html",
         lists=await fleet.lists(),
-        durations=forms.DURATIONS,
         problems=[note, *done.problems],
         asked=asked,
         page=await fleet.entries(asked),
@@ -94,4 +91,6 @@ async def export(fleet: Fleet, name: str, form: str = "cidr", only: str = "") ->
     wanted = cast("ExportFormat", form)
     text = await fleet.export_list(_list(name), wanted, run_time=only == "run_time")
     file = f"{name}-{form}.{SUFFIXES[wanted]}"
-    return PlainTextResponse(text, headers={"content-disposition": f'attachment; filename="{file}"'})
+    return PlainTextResponse(
+        text, headers={"content-disposition": f'attachment; filename="{file}"'}
+    )

@@ -24,7 +24,9 @@ _TOP: Final = 10
 
 
 @router.get("/")
-async def overview(request: Request, fleet: Fleet, span: str = "day", gateway: str = "") -> Response:
+async def overview(
+    request: Request, fleet: Fleet, span: str = "day", gateway: str = ""
+) -> Response:
     """Functions, chart, top ten, health."""
     span = span if span in SPANS else "day"
     until = datetime.now(UTC)
@@ -36,6 +38,5 @@ async def overview(request: Request, fleet: Fleet, span: str = "day", gateway: s
         chart=chart.draw(await fleet.chart(since, _COLUMNS, gateway or None), since, until),
         top=await fleet.top(_TOP),
         span=span,
-        spans=list(SPANS),
         gateway=gateway,
     )

@@ -50,6 +50,11 @@ def minute(value: datetime) -> str:
     return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M")
 
 
+def to_the_minute(value: datetime) -> str:
+    """A time within a text."""
+    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
 def query(**values: object) -> str:
     """A query string of those values that say something."""
     return urlencode({name: value for name, value in values.items() if value not in (None, "")})
@@ -74,6 +79,7 @@ def _environment() -> Environment:
     )
     environment.filters["moment"] = moment
     environment.filters["minute"] = minute
+    environment.filters["to_the_minute"] = to_the_minute
     environment.globals.update(asset=asset, query=query, words=words, version=__version__)
     return environment
 
@@ -98,15 +104,19 @@ def render(request: Request, template: str, status: int = 200, **context: Any) -
     notes, taken = (session.notes, []) if session else ([], [])
     if session and "hx-request" not in request.headers:
         session.notes = taken
-    text = _environment().get_template(template).render(
-        request=request,
-        user=visitor.user if visitor else None,
-        csrf=session.csrf if session else "",
-        notes=notes,
-        theme=theme if theme in THEMES else "auto",
-        languages=i18n.LANGUAGES,
-        _=i18n.translator(language_of(request)),
-        **context,
+    text = (
+        _environment()
+        .get_template(template)
+        .render(
+            request=request,
+            user=visitor.user if visitor else None,
+            csrf=session.csrf if session else "",
+            notes=notes,
+            theme=theme if theme in THEMES else "auto",
+            languages=i18n.LANGUAGES,
+            _=i18n.translator(language_of(request)),
+            **context,
+        )
     )
     return HTMLResponse(text, status, headers={"vary": "Cookie, Accept-Language"})
 

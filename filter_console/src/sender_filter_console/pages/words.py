@@ -119,6 +119,38 @@ OUTCOMES: Final[dict[str, str]] = {
     "permanent": "refused for good",
 }
 
+FORESEEN: Final[dict[str, str]] = {
+    "pass": "would pass",
+    "temporary": "would be refused for now",
+    "permanent": "would be refused for good",
+}
+
+RESULTS: Final[dict[str, str]] = {
+    "refused": "refused",
+    "temporary": "refused for now",
+    "permanent": "refused for good",
+    "shadow": "would be refused (shadow)",
+    "pass": "passed",
+}
+"""What connections may be searched by."""
+
+DURATIONS: Final[dict[str, str]] = {
+    "3600": "1 hour",
+    "7200": "2 hours",
+    "86400": "1 day",
+    "604800": "7 days",
+    "2592000": "30 days",
+    "": "for good",
+}
+"""For how long a block or an approval may be: the seconds, and their words."""
+
+SPANS: Final[dict[str, str]] = {
+    "hour": "one hour",
+    "day": "one day",
+    "week": "7 days",
+    "month": "30 days",
+}
+
 STATIONS: Final[dict[str, str]] = {
     "sender filter": "Sender filter",
     "postfix": "Postfix",
