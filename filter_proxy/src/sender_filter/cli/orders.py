@@ -11,7 +11,8 @@ from sender_filter.cli import options
 from sender_filter.cli.tables import show
 from sender_filter.core import networks
 from sender_filter.core.subject import parse_sender
-from sender_filter.io.messages import Done, Entries, Request, RuntimeEntry
+from sender_filter.io.messages import Done, Request
+from sender_filter.io.messages.lists import Entries, RuntimeEntry
 
 _SPAN = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}

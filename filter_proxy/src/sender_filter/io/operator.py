@@ -16,15 +16,8 @@ from sender_filter.core.profiler.judgement import Finding
 from sender_filter.core.records import timestamp
 from sender_filter.core.runtime_lists import FOR_EVER, Entry
 from sender_filter.core.subject import parse_sender
-from sender_filter.io.messages import (
-    Answer,
-    Done,
-    Entries,
-    ProfileRow,
-    Profiles,
-    Request,
-    RuntimeEntry,
-)
+from sender_filter.io.messages import Answer, Done, ProfileRow, Profiles, Request
+from sender_filter.io.messages.lists import Entries, RuntimeEntry
 from sender_filter.state import Keeper
 
 PART = 100
