@@ -72,7 +72,7 @@ def _adding(order: Literal["block", "approve"], text: str) -> click.Command:
     @click.option("--comment", default="", help="Why, for the log.")
     @_config
     def add(network: str, seconds: float | None, comment: str, path: Path | None) -> None:
-        _order(Request(order, network, seconds, comment), path)
+        _order(Request(order, network, seconds, comment, author=options.author()), path)
 
     return add
 
@@ -85,7 +85,7 @@ def remove(network: str, path: Path | None) -> None:
 
     NETWORK may be an envelope sender that throttling has blocked, a@example.com.
     """
-    _order(Request("release", network), path)
+    _order(Request("release", network, author=options.author()), path)
 
 
 def _order(request: Request, path: Path | None) -> None:
@@ -112,7 +112,8 @@ def _listing(kind: str, text: str) -> click.Command:
 
 
 def _row(entry: RuntimeEntry) -> tuple[str, ...]:
-    return entry.network, entry.who, entry.since, entry.until or "for good", entry.comment
+    who = f"{entry.who} {entry.author}".rstrip()
+    return entry.network, who, entry.since, entry.until or "for good", entry.comment
 
 
 block.add_command(_adding("block", "Refuse NETWORK: with 554 for good, or with 421 for a time."))

@@ -82,7 +82,9 @@ class Worker:
             self._judge, self._ledger, self._upstream, self._records, self._metrics.count
         )
         self._door = _DOORS[front](settings, services)
-        self._operator = Operator(self._ledger.keeper)
+        self._operator = Operator(
+            self._ledger.keeper, lambda: self._door.settings, self._records.put
+        )
         self._control = ControlSocket(fronts.of(settings.config, front).control, self._answer)
         self._listening = [_name(listener) for listener in assignment.sockets]
         self._acceptors = [Acceptor(one, self._door.admit) for one in assignment.sockets]

@@ -178,6 +178,7 @@ class _EntryText(Struct, frozen=True):
     kind: Kind
     until: float | None
     comment: Annotated[str, Meta(max_length=1000)]
+    author: Annotated[str, Meta(max_length=64)] = ""
 
 
 def row_over(row: CountRow) -> int:
@@ -205,10 +206,9 @@ def row_from_text(text: bytes) -> CountRow:
 def entry_to_text(entry: Entry) -> bytes:
     """An entry as JSON, in which there is no infinity."""
     until = None if entry.permanent else entry.until
+    comment, author = entry.comment[:1000], entry.author[:64]
     return msgspec.json.encode(
-        _EntryText(
-            str(entry.network), entry.who, entry.since, entry.kind, until, entry.comment[:1000]
-        )
+        _EntryText(str(entry.network), entry.who, entry.since, entry.kind, until, comment, author)
     )
 
 
@@ -221,7 +221,8 @@ def entry_from_text(text: bytes) -> Entry:
     e = msgspec.json.decode(text, type=_EntryText)
     until = FOR_EVER if e.until is None else e.until
     sender = parse_sender(e.network)
-    return Entry(sender or _network(e.network), e.who, e.since, e.kind, until, e.comment)
+    network = sender or _network(e.network)
+    return Entry(network, e.who, e.since, e.kind, until, e.comment, e.author)
 
 
 def _network(text: str) -> Network:
