@@ -1,13 +1,15 @@
 """Puts the application together."""
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
-from sender_filter_console import __version__, api, pages
+from sender_filter_console import __version__, api, auth, pages
 from sender_filter_console.interface import Fleet
+from sender_filter_console.pages.static_files import VersionedFiles
 from sender_filter_console.settings.schema import Config
 
 
-def create_app(config: Config, fleet: Fleet) -> FastAPI:
+def create_app(config: Config, fleet: Fleet) -> ASGIApp:
     """The console of a fleet.
 
     Args:
@@ -27,4 +29,5 @@ def create_app(config: Config, fleet: Fleet) -> FastAPI:
     app.state.fleet = fleet
     app.include_router(api.router)
     app.include_router(pages.router)
-    return app
+    app.mount("/static", VersionedFiles())
+    return auth.protect(app, config)

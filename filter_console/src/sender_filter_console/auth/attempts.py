@@ -22,12 +22,12 @@ MOST_HOMES = 20
 
 
 class _Failures(NamedTuple):
-    count: int
+    times: int
     last: float
 
     def until(self) -> float:
         """When the next attempt may be made."""
-        over = self.count - FREE_FAILURES
+        over = self.times - FREE_FAILURES
         return self.last + min(FIRST_WAIT * 2.0 ** min(over, 30), LONGEST_WAIT) if over >= 0 else 0
 
 
@@ -43,7 +43,7 @@ class _Counts:
 
     def add(self, key: str, now: float) -> None:
         before = self._failures.pop(key, None)
-        known = before.count if before and now - before.last < FORGET_SECONDS else 0
+        known = before.times if before and now - before.last < FORGET_SECONDS else 0
         self._failures[key] = _Failures(known + 1, now)
         if len(self._failures) > MOST_REMEMBERED:
             self._failures.popitem(last=False)
@@ -51,7 +51,7 @@ class _Counts:
     def take_back(self, key: str) -> None:
         """It was none after all."""
         if failures := self._failures.get(key):
-            self._failures[key] = failures._replace(count=failures.count - 1)
+            self._failures[key] = failures._replace(times=failures.times - 1)
 
     def forget(self, key: str) -> None:
         self._failures.pop(key, None)

@@ -1,16 +1,16 @@
 """Sessions, kept by the server: a cookie holds nothing but a random id.
 
 They live in memory. A restart of the console ends them, and so does what the operator expects to
-end them: a log-out, half an hour of silence, a working day.
+end them: a log-out, an hour of silence, a working day.
 """
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sender_filter_console.auth.users import User
 
-IDLE_SECONDS = 1800.0
+IDLE_SECONDS = 3600.0
 LONGEST_SECONDS = 10 * 3600.0
 MOST_SESSIONS = 1000
 _ID_BYTES = 32
@@ -25,16 +25,14 @@ class Session:
         csrf: What a form of this session carries, and a form of another site cannot know.
         began: When.
         seen: When its user did something last.
+        notes: What the next page has to say.
     """
 
     user: User
     csrf: str
     began: float
     seen: float
-
-    def ends(self) -> float:
-        """When it is over, unless its user does something."""
-        return min(self.seen + IDLE_SECONDS, self.began + LONGEST_SECONDS)
+    notes: list[str] = field(default_factory=list)
 
 
 class Sessions:
@@ -64,7 +62,7 @@ class Sessions:
         session = self._sessions.get(key)
         if session is None:
             return None
-        if now >= session.ends():
+        if now >= _end(session):
             del self._sessions[key]
             return None
         if touch:
@@ -76,11 +74,16 @@ class Sessions:
         self._sessions.pop(_digest(session_id), None)
 
     def _sweep(self, now: float) -> None:
-        over = [key for key, session in self._sessions.items() if now >= session.ends()]
+        over = [key for key, session in self._sessions.items() if now >= _end(session)]
         for key in over:
             del self._sessions[key]
         while len(self._sessions) >= MOST_SESSIONS:
             del self._sessions[min(self._sessions, key=lambda key: self._sessions[key].seen)]
+
+
+def _end(session: Session) -> float:
+    """When it is over, unless its user does something."""
+    return min(session.seen + IDLE_SECONDS, session.began + LONGEST_SECONDS)
 
 
 def _digest(session_id: str) -> bytes:

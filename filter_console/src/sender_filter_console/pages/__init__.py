@@ -1,5 +1,22 @@
-"""The pages: HTML for people."""
+"""The pages: HTML for people.
+
+Each module has the routes of one page; ``rendering`` makes HTML of the templates, and ``words``
+says what names mean.
+"""
 
 from fastapi import APIRouter
 
+from sender_filter_console.pages import (
+    address,
+    connections,
+    help_page,
+    lists,
+    login,
+    overview,
+    preferences,
+    topology,
+)
+
 router = APIRouter(include_in_schema=False)
+for page in (overview, connections, address, lists, topology, help_page, login, preferences):
+    router.include_router(page.router)
