@@ -21,5 +21,9 @@ def time_of(number: int) -> datetime:
 
 
 def parse(text: str) -> datetime:
-    """The time of a record, RFC 3339 in UTC."""
-    return datetime.fromisoformat(text)
+    """The time of a record, RFC 3339 in UTC.
+
+    Raises:
+        ValueError: It is none.
+    """
+    return datetime.fromisoformat(text).astimezone(UTC)

@@ -1,11 +1,16 @@
 """Records as they lie in the index: JSON, compressed with what all of them have in common."""
 
 import zlib
-from typing import TypeVar
 
 import msgspec
 
-from sender_filter.core.records import BlockRecord, DecisionRecord, Record, SessionRecord
+from sender_filter.core.records import (
+    BlockRecord,
+    DecisionRecord,
+    OrderRecord,
+    Record,
+    SessionRecord,
+)
 
 # The words that come last are the cheapest to refer to.
 _COMMON = (
@@ -23,8 +28,9 @@ _COMMON = (
 )
 
 _encoder = msgspec.json.Encoder()
-
-Kind = TypeVar("Kind", DecisionRecord, SessionRecord, BlockRecord)
+_event: msgspec.json.Decoder[BlockRecord | OrderRecord] = msgspec.json.Decoder(
+    BlockRecord | OrderRecord
+)
 
 
 def pack(record: Record) -> bytes:
@@ -33,7 +39,20 @@ def pack(record: Record) -> bytes:
     return packer.compress(_encoder.encode(record)) + packer.flush()
 
 
-def unpack(packed: bytes, kind: type[Kind]) -> Kind:
-    """The record of such bytes."""
-    unpacker = zlib.decompressobj(zdict=_COMMON)
-    return msgspec.json.decode(unpacker.decompress(packed), type=kind)
+def decision(packed: bytes) -> DecisionRecord:
+    """The decision of such bytes."""
+    return msgspec.json.decode(_unpack(packed), type=DecisionRecord)
+
+
+def end(packed: bytes) -> SessionRecord:
+    """The end of a session of such bytes."""
+    return msgspec.json.decode(_unpack(packed), type=SessionRecord)
+
+
+def event(packed: bytes) -> BlockRecord | OrderRecord:
+    """What happened to a block, of such bytes."""
+    return _event.decode(_unpack(packed))
+
+
+def _unpack(packed: bytes) -> bytes:
+    return zlib.decompressobj(zdict=_COMMON).decompress(packed)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sender_filter.core.addresses import Address
-from sender_filter.core.records import BlockRecord, DecisionRecord, Function, SessionRecord
+from sender_filter.core.records import DecisionRecord, Function
 from sender_filter_console import interface
 from sender_filter_console.index import ids, kinds, packing, places, rows, search, sums
 from sender_filter_console.index.kinds import Kind
@@ -97,10 +97,7 @@ class Reader:
             for row in self._database.execute(EVENTS, (place, limit))
         ]
         latest = sorted(found, reverse=True)[:limit]
-        return [
-            rows.event(gateway, packing.unpack(record, BlockRecord))
-            for _, gateway, record in latest
-        ]
+        return [rows.event(gateway, packing.event(record)) for _, gateway, record in latest]
 
     def chart(
         self, since: datetime, now: datetime, columns: int, gateway: str | None
@@ -134,7 +131,7 @@ class Reader:
 
     def _find(self, number: int) -> tuple[int, DecisionRecord]:
         kind, record = self._database.execute(DECISION, (number,)).fetchone()
-        return kind, packing.unpack(record, DecisionRecord)
+        return kind, packing.decision(record)
 
     def _row(self, number: int, known: Mapping[int, Kind]) -> interface.Decision:
         kind, record = self._find(number)
@@ -142,7 +139,7 @@ class Reader:
 
     def _end(self, session: str) -> interface.SessionEnd | None:
         found = self._database.execute(END, (session,)).fetchone()
-        return None if found is None else rows.end(packing.unpack(found[0], SessionRecord))
+        return None if found is None else rows.end(packing.end(found[0]))
 
     def _latest(self, place: bytes, refusing: Sequence[int]) -> int | None:
         found = [

@@ -1,6 +1,12 @@
 """Records as pages and API show them."""
 
-from sender_filter.core.records import BlockRecord, Check, DecisionRecord, SessionRecord
+from sender_filter.core.records import (
+    BlockRecord,
+    Check,
+    DecisionRecord,
+    OrderRecord,
+    SessionRecord,
+)
 from sender_filter_console import interface
 from sender_filter_console.index import ids
 
@@ -54,15 +60,28 @@ def end(record: SessionRecord) -> interface.SessionEnd:
     )
 
 
-def event(gateway: str, record: BlockRecord) -> interface.BlockEvent:
-    """A block that started or stopped."""
+def event(gateway: str, record: BlockRecord | OrderRecord) -> interface.BlockEvent:
+    """A block that started or stopped, or what an operator has said."""
+    until = None if record.until is None else ids.parse(record.until)
+    if isinstance(record, OrderRecord):
+        return interface.BlockEvent(
+            time=ids.parse(record.time),
+            gateway=gateway,
+            network=record.address,
+            function="approved" if record.order == "approve" else "blocked",
+            change=record.order,
+            until=until,
+            comment=record.comment,
+            shadow=False,
+            author=record.author,
+        )
     return interface.BlockEvent(
         time=ids.parse(record.time),
         gateway=gateway,
         network=record.address,
         function=record.function,
         change=record.change,
-        until=None if record.until is None else ids.parse(record.until),
+        until=until,
         comment=record.comment,
         shadow=record.shadow,
     )

@@ -4,13 +4,20 @@ Each batch is one transaction, and the place to go on reading is part of it: a r
 once, whatever is killed when.
 """
 
+import logging
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sender_filter.core import addresses
-from sender_filter.core.records import BlockRecord, DecisionRecord, Record, SessionRecord
+from sender_filter.core.records import (
+    BlockRecord,
+    DecisionRecord,
+    OrderRecord,
+    Record,
+    SessionRecord,
+)
 from sender_filter_console.index import ids, packing, places
 from sender_filter_console.index.database import transaction
 
@@ -20,6 +27,9 @@ WINDOW_DAYS = 7
 
 WIDTHS = {300: 2 * DAY, 3600: 15 * DAY, 6 * 3600: 100 * DAY, DAY: 4000 * DAY}
 """Buckets of the chart, in seconds, and for how long each width is kept."""
+
+AHEAD = timedelta(days=1)
+"""The clock of another gateway may be so wrong."""
 
 PART = 2000
 """Rows forgotten in one go, so that nobody waits for long."""
@@ -54,6 +64,8 @@ _FORGET_DAY = "DELETE FROM days WHERE day = ? AND address = ?"
 _LESS = "UPDATE week SET refused = refused - ? WHERE address = ?"
 _NONE_LEFT = "DELETE FROM week WHERE address = ? AND refused <= 0"
 
+log = logging.getLogger(__name__)
+
 
 class Heard(NamedTuple):
     """A record and the gateway that it is from."""
@@ -83,19 +95,18 @@ class Writer:
         return None if found is None else str(found[0])
 
     def add(self, heard: Iterable[Heard], source: str, cursor: str, now: datetime) -> None:
-        """Take records, in the order of their source, and where to go on reading it."""
+        """Take records, in the order of their source, and where to go on reading it.
+
+        One that is no sense is left out: a gateway that went wrong must not stop the others.
+        """
         stored = 0
         self._kinds.clear()  # a batch that failed may have left some that are not written
         with transaction(self._database):
             for gateway, record in heard:
-                match record:
-                    case DecisionRecord():
-                        self._add_decision(gateway, record, now)
-                        stored += 1
-                    case SessionRecord():
-                        self._add_end(record)
-                    case BlockRecord():
-                        self._add_event(gateway, record)
+                try:
+                    stored += self._add(gateway, record, now)
+                except ValueError as error:
+                    log.warning("a record of %s is left out: %s", gateway, error)
             self._execute(_GO_ON, (source, cursor))
         self.stored += stored
 
@@ -108,11 +119,34 @@ class Writer:
                 self._execute(_FORGET_COUNTS, (width, oldest))
         return max(parts) >= PART
 
-    def _add_decision(self, gateway: str, record: DecisionRecord, now: datetime) -> None:
+    def _add(self, gateway: str, record: Record, now: datetime) -> bool:
+        """Take a record; returns whether it is a decision.
+
+        Raises:
+            ValueError: Its time or its address is none.
+        """
         time = ids.parse(record.time)
+        if time > now + AHEAD:
+            msg = f"it is of {record.time}, which is to come"
+            raise ValueError(msg)
+        match record:
+            case DecisionRecord():
+                self._add_decision(gateway, record, time, now)
+                return True
+            case SessionRecord():
+                number = self._free("ends", time)
+                self._execute(_END, (number, record.session, packing.pack(record)))
+            case BlockRecord() | OrderRecord():
+                number, place = self._free("events", time), places.of_subject(record.address)
+                self._execute(_EVENT, (number, place, gateway, packing.pack(record)))
+        return False
+
+    def _add_decision(
+        self, gateway: str, record: DecisionRecord, time: datetime, now: datetime
+    ) -> None:
+        place = places.of_address(addresses.parse(record.address))
         number = self._free("decisions", time)
         kind = self._kind(gateway, record.function, record.action, shadow=_in_shadow(record))
-        place = places.of_address(addresses.parse(record.address))
         self._execute(_DECISION, (number, kind, place, record.session))
         self._execute(_RECORD, (number, packing.pack(record)))
         self._execute(_GATEWAY, (gateway, number, number))
@@ -123,15 +157,6 @@ class Writer:
         if refused and _day(time) >= _first_day(now):
             self._execute(_REFUSED, (_day(time), place))
             self._execute(_REFUSED_EVER, (place,))
-
-    def _add_end(self, record: SessionRecord) -> None:
-        number = self._free("ends", ids.parse(record.time))
-        self._execute(_END, (number, record.session, packing.pack(record)))
-
-    def _add_event(self, gateway: str, record: BlockRecord) -> None:
-        number = self._free("events", ids.parse(record.time))
-        place = places.of_subject(record.address)
-        self._execute(_EVENT, (number, place, gateway, packing.pack(record)))
 
     def _free(self, table: str, time: datetime) -> int:
         """The first free id at that time: records of gateways come out of order."""
