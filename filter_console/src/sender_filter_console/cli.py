@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import click
+
 from sender_filter.io import journal
 from sender_filter.settings.toml import ConfigError
-
 from sender_filter_console import __version__
 from sender_filter_console.settings import loading
 from sender_filter_console.settings.schema import Config

@@ -5,8 +5,8 @@ import os
 from collections.abc import Sequence
 
 import uvicorn
-from sender_filter.io.systemd import Notifier
 
+from sender_filter.io.systemd import Notifier
 from sender_filter_console.app import create_app
 from sender_filter_console.fleet import FilterFleet
 from sender_filter_console.settings import loading
