@@ -54,8 +54,8 @@ async def decisions(
 ) -> Page[interface.Decision]:
     """Decisions, the latest first.
 
-    A page may have fewer rows than were asked for, and still be followed by another one: `next` says
-    so, not the number of rows.
+    A page may have fewer rows than were asked for, and still be followed by another one: `next`
+    says so, not the number of rows.
     """
     query = DecisionQuery(network, function, result, gateway, since, until, after, limit)
     return await fleet.decisions(query)
