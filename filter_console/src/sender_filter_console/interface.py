@@ -385,7 +385,20 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class BlockEvent:
-    """A block that started or stopped; ``change`` is ``started`` or why it stopped."""
+    """A block that started or stopped, or what an operator has said.
+
+    Attributes:
+        time: When.
+        gateway: Where.
+        network: Whom it is about.
+        function: Who blocked; of what an operator has said ``blocked`` or ``approved``.
+        change: ``started``, or why it stopped (``over``, ``removed``, ``replaced``, ``displaced``);
+            of what an operator has said ``block``, ``approve`` or ``release``.
+        until: When it will be over; None: never.
+        comment: Why.
+        shadow: Whether nobody is blocked, because the function only watches.
+        author: The operator's name.
+    """
 
     time: datetime
     gateway: str
@@ -395,6 +408,7 @@ class BlockEvent:
     until: datetime | None
     comment: str
     shadow: bool
+    author: str = ""
 
 
 @dataclass(frozen=True, slots=True)

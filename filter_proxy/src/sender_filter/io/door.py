@@ -27,7 +27,7 @@ from sender_filter.io.ledger import Ledger
 from sender_filter.io.limits import Limits
 from sender_filter.io.messages import Request
 from sender_filter.io.observer import Interests, Observer, Verdict
-from sender_filter.io.record_writer import RecordWriter
+from sender_filter.io.recorder import Recorder
 from sender_filter.io.refusing import RefusedClient, Refusing, WaitingRoom
 from sender_filter.io.relay import Hooks, Session
 from sender_filter.io.upstream import Upstream
@@ -53,7 +53,7 @@ class Services(NamedTuple):
     judge: Judge
     ledger: Ledger
     upstream: Upstream
-    records: RecordWriter
+    records: Recorder
     tally: Callable[[Decision], None]
 
 

@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+import prometheus_client
+from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from sender_filter.core.policy import Decision
-from sender_filter.io.messages import Status
+from sender_filter.core.records import Action, Function
+from sender_filter.io.messages.status import Status
 from sender_filter.settings import endpoints
 
 _SECONDS = (0.00001, 0.0001, 0.001, 0.01, 0.05, 0.1, 0.5, 1, 3, 10)
@@ -18,13 +21,18 @@ _RETRY_SECONDS = 1.0
 
 
 class Metrics:
-    """Counts decisions as they are made; all else is looked up when it is asked for."""
+    """Counts decisions as they are made; all else is looked up when it is asked for.
+
+    Attributes:
+        decided: How often each function has decided what.
+    """
 
     def __init__(self, status: Callable[[], Status]) -> None:
         """Look the present state up in the filter's own status."""
+        self.decided: Counter[tuple[Function, Action]] = Counter()
         self._status = status
         self._registry = CollectorRegistry()
-        self._decisions = Counter(
+        self._decisions = prometheus_client.Counter(
             "sender_filter_decisions", "Decisions about clients and messages",
             ("function", "action"), registry=self._registry,
         )  # fmt: skip
@@ -47,6 +55,7 @@ class Metrics:
 
     def count(self, decision: Decision) -> None:
         """A decision was made."""
+        self.decided[decision.function, decision.action] += 1
         self._decisions.labels(decision.function, decision.action).inc()
         for check in decision.checks:
             self._checks.labels(check.function).observe(check.micros / 1e6)

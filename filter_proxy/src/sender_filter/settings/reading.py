@@ -45,6 +45,9 @@ def _check_values(path: Path, config: Config) -> None:
     _check(path, "inline.upstream", _loopback, config.inline.upstream)
     _check(path, "inline.control", _absolute, config.inline.control)
     _check_tls(path, config.tls)
+    if config.state.share_records and not config.state.url:
+        msg = f"{path}: state.share_records: needs a server: name one in state.url"
+        raise ConfigError(msg)
     if config.metrics.address:
         _check(path, "metrics.address", endpoints.parse, config.metrics.address)
     for server in config.reputation.servers:
