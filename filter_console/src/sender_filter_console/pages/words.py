@@ -104,6 +104,9 @@ BLOCK_CHANGES: Final[dict[str, str]] = {
     "removed": "block removed",
     "replaced": "block replaced",
     "displaced": "block displaced by others",
+    "block": "an operator blocked it",
+    "approve": "an operator approved it",
+    "release": "an operator took it back",
 }
 
 MAKERS: Final[dict[str, str]] = {
