@@ -108,7 +108,7 @@ class SampleFleet:
                 6, function="none", action="pass", reason=None, reply=None, address="203.0.113.9"
             ),
         ]
-        return i.Page(rows * 4, "older" if not query.after else None)
+        return i.Page(rows, "older" if not query.after else None)
 
     async def decision(self, number: int) -> i.FullDecision:
         if number == 404:

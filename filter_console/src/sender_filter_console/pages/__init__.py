@@ -17,6 +17,8 @@ from sender_filter_console.pages import (
     topology,
 )
 
+PAGES = (overview, connections, address, lists, topology, help_page, login, preferences)
+
 router = APIRouter(include_in_schema=False)
-for page in (overview, connections, address, lists, topology, help_page, login, preferences):
+for page in PAGES:
     router.include_router(page.router)
