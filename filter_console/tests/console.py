@@ -4,7 +4,6 @@ import asyncio
 import base64
 import contextlib
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -12,10 +11,11 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from pathlib import Path
 
 from argon2 import PasswordHasher
 
-COMMAND = os.path.join(os.path.dirname(sys.executable), "sender-filter-console")
+COMMAND = Path(sys.executable).with_name("sender-filter-console")
 USERS = {"alice": ("operator", "right horse"), "victor": ("viewer", "only looks")}
 HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
@@ -55,8 +55,9 @@ class Console:
                 [COMMAND, "serve", "--config", self.config], stderr=stderr
             )
         while self.process.poll() is None:
-            with contextlib.suppress(ConnectionError), socket.create_connection(
-                ("127.0.0.1", self.port)
+            with (
+                contextlib.suppress(ConnectionError),
+                socket.create_connection(("127.0.0.1", self.port)),
             ):
                 return self
             time.sleep(0.05)
@@ -87,9 +88,7 @@ class Console:
 
     async def get(self, path, **query):
         """What stands there, of something that is right to ask for."""
-        status, answer = await asyncio.to_thread(
-            self.call, "GET", f"/api/v1{path}", None, **query
-        )
+        status, answer = await asyncio.to_thread(self.call, "GET", f"/api/v1{path}", None, **query)
         assert status == 200, answer
         return answer
 

@@ -56,9 +56,7 @@ async def test_an_approval_from_the_place_of_the_refusal(proxy, console, backend
     [approval] = report["approvals"]
     assert (approval["who"], approval["comment"]) == ("alice", "ticket 4711")
     assert approval["until"] is not None
-    report = await console.until(
-        "/address", lambda answer: answer["events"], address="127.0.0.1"
-    )
+    report = await console.until("/address", lambda answer: answer["events"], address="127.0.0.1")
     assert [(event["change"], event["author"]) for event in report["events"]] == [
         ("approve", "alice")
     ]
@@ -122,7 +120,10 @@ async def test_lists_are_searched_imported_and_exported(proxy, console, backend)
     vendor = await console.get("/lists/blocked/export", form="vendor")
     assert "198.51.100.0:255.255.255.0  # a network\n" in vendor
     cidr = await console.get("/lists/blocked/export", run_time="true")
-    assert sorted(cidr.splitlines()) == ["192.0.2.0/24  # the vendor's notation", "2001:db8::/32  # old"]
+    assert sorted(cidr.splitlines()) == [
+        "192.0.2.0/24  # the vendor's notation",
+        "2001:db8::/32  # old",
+    ]
     summary = {each["name"]: each for each in await console.get("/lists")}
     assert (summary["blocked"]["declared"], summary["blocked"]["run_time"]) == (2, 2)
     assert summary["known_hosts"]["declared"] > 3

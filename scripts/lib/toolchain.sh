@@ -41,10 +41,10 @@ use_environment() { # NAME (control, test or fuzz)
   export ANSIBLE_CONFIG=$ROOT/ansible.cfg
 }
 
-# Installs the filter as a gateway gets it: out of the archive, in an environment of its own.
-install_filter() { # FOLDER
+# Installs the filter, or with --console its console, as a gateway gets it: out of the archive, in an environment of its own.
+install_filter() { # FOLDER [--console]
   local archive
-  archive=$("$ROOT/scripts/wheelhouse" "$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')" | tail -n 1)
+  archive=$("$ROOT/scripts/wheelhouse" "${@:2}" "$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')" | tail -n 1)
   tar -C "$1" -xzf "$archive"
   python3 -m venv "$1"
   "$1/bin/pip" install --quiet --disable-pip-version-check --no-index --require-hashes \

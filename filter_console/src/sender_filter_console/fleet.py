@@ -15,7 +15,7 @@ from sender_filter.io.messages.lists import Entries, Found
 from sender_filter.io.messages.status import Status
 from sender_filter_console import interface
 from sender_filter_console.audit import Audit
-from sender_filter_console.gateway import health, notation
+from sender_filter_console.gateway import health, notation, topology
 from sender_filter_console.gateway.entries import entry
 from sender_filter_console.gateway.follower import Follower
 from sender_filter_console.gateway.link import Link
@@ -71,6 +71,7 @@ class FilterFleet:
         )
         self._audit = Audit(Path(config.audit.file))
         self._link = Link(config.filter.sockets)
+        self._topology = config.filter.topology
         self._follower = Follower(self._link, self._index)
 
     def start(self) -> None:
@@ -238,8 +239,7 @@ class FilterFleet:
 
     async def topology(self) -> Topology:
         """The mail path of the console's own gateway."""
-        msg = "this gateway tells nobody who owns its ports"
-        raise UnavailableError(msg)
+        return await topology.ask(self._topology)
 
     async def _order(self, command: Command, order: Order) -> str:
         request = Request(command, order.network, order.seconds, order.comment, author=order.who)

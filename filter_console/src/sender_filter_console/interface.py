@@ -512,6 +512,7 @@ class Port:
         owner: ``sender filter``, ``postfix``, ``scan service``, or the program's name.
         process: The program and its pid.
         unit: Its unit.
+        expected: Who owns it in the declared topology.
     """
 
     port: int
@@ -520,6 +521,7 @@ class Port:
     owner: str
     process: str
     unit: str
+    expected: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -534,7 +536,7 @@ class Topology:
         ports: Each port of the path with its owner.
         differences: What differs from the declaration, in words.
         risks: What is dangerous, in words.
-        cure: The command that mends it; empty: nothing differs.
+        cure: The command for the control node that mends it; empty: nothing differs.
     """
 
     gateway: str

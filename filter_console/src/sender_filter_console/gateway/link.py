@@ -51,38 +51,48 @@ class Link:
         Raises:
             UnavailableError: No filter answers.
         """
+        problem = "there is no socket"
         async with self._free:
-            reader, writer = await self._connect()
-            try:
-                return [
-                    answer
-                    for start in range(0, len(requests), AHEAD)
-                    for answer in await _converse(reader, writer, requests[start : start + AHEAD])
-                ]
-            except (OSError, TimeoutError, ValueError, msgspec.MsgspecError) as error:
-                msg = f"the filter gave no answer that could be read: {error}"
-                raise UnavailableError(msg) from None
-            finally:
-                writer.close()
-
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        problem = "no socket"
-        for path in self._sockets:
-            try:
-                return await asyncio.open_unix_connection(path, limit=LARGEST_ANSWER)
-            except OSError as error:
-                problem = f"{path}: {error.strerror}"
+            for path in self._sockets:
+                try:
+                    return await _converse(path, requests)
+                except _Away as error:
+                    problem = f"{path}: {error}"
+                except (OSError, TimeoutError, ValueError, msgspec.MsgspecError) as error:
+                    msg = f"the filter gave no answer that could be read: {error}"
+                    raise UnavailableError(msg) from None
         msg = f"the filter does not answer ({problem})"
         raise UnavailableError(msg)
 
 
-async def _converse(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, requests: Sequence[Request]
-) -> list[Answer]:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        writer.write(b"".join(msgspec.json.encode(request) + b"\n" for request in requests))
-        await writer.drain()
-        return [_decoder.decode(await _line(reader)) for _ in requests]
+class _Away(Exception):  # noqa: N818  # that is what it is
+    """Nobody is there."""
+
+
+async def _converse(path: str, requests: Sequence[Request]) -> list[Answer]:
+    """Ask there.
+
+    Raises:
+        _Away: Nobody has taken the first question.
+    """
+    try:
+        reader, writer = await asyncio.open_unix_connection(path, limit=LARGEST_ANSWER)
+    except OSError as error:
+        raise _Away(error.strerror) from None
+    answers: list[Answer] = []
+    try:
+        for start in range(0, len(requests), AHEAD):
+            part = requests[start : start + AHEAD]
+            writer.write(b"".join(msgspec.json.encode(request) + b"\n" for request in part))
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                answers += [_decoder.decode(await _line(reader)) for _ in part]
+    except ConnectionError as error:
+        if answers:
+            raise
+        raise _Away(str(error)) from None
+    finally:
+        writer.close()
+    return answers
 
 
 async def _line(reader: asyncio.StreamReader) -> bytes:
