@@ -158,6 +158,11 @@ def test_the_chart_counts_each_decision_once(full):
         assert counted == len([one for one in full.heard if ids.parse(one.record.time) >= first])
 
 
+def test_a_chart_of_all_times_begins_with_the_first_decisions(full):
+    chart = full.reader.chart(datetime(1, 1, 1, tzinfo=UTC), NOW, 1, None)
+    assert sum(part.count for bucket in chart for part in bucket.parts) == MANY
+
+
 def test_the_chart_of_one_gateway_is_its_own(full):
     chart = full.reader.chart(NOW - timedelta(days=30), NOW, 30, "mx1.example.test")
     first = chart[0].start
