@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from filter_log import decisions
+from harvest import harvest
 from lab_hosts import Client, MailStore, eventually
 from moves import Fleet, Gateway
 from services import Dns, Redis, eventually_greeted, greeting_of
@@ -105,19 +106,6 @@ def test_a_dead_list_refuses_nobody(fleet: Fleet, asking: Dns, client: Client, h
 # IP Profiler
 
 
-def ask_for_nobody(client: Client, gateway: Gateway, source: int, most: int) -> int:
-    """Name recipients that do not exist, one a connection, until one is refused."""
-    for number in range(most):
-        with Session(client, gateway.host.address, source=client.source(source)) as session:
-            if session.greeting.startswith("421"):
-                return number
-            session.hello()
-            session.must("250", "MAIL FROM:<guess@remote.test>")
-            session.must("550", f"RCPT TO:<nobody{number}@example.test>")
-            session.quit()
-    return most
-
-
 def test_who_harvests_is_blocked_until_an_operator_says_otherwise(
     fleet: Fleet, client: Client
 ) -> None:
@@ -126,7 +114,7 @@ def test_who_harvests_is_blocked_until_an_operator_says_otherwise(
     source = client.source(HARVESTER)
     fleet.run(f"senderfilter block remove {source}")
     for gateway in fleet.gateways:
-        assert 5 <= ask_for_nobody(client, gateway, HARVESTER, 9) < 9
+        assert 5 <= harvest(client, gateway.host, HARVESTER, 9) < 9
         eventually_greeted(client, gateway.host, HARVESTER, "421")
         assert "by profiler started until" in gateway.host.run(f"senderfilter log --ip {source}")
         assert greeting_of(client, gateway.host, CLEAN).startswith("220")
