@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from harvest import harvest
@@ -17,15 +18,6 @@ from state_servers import PASSWORD, StateServer, install
 
 CLEAN, HARVESTER, BLOCKED, LATER = range(1, 5)
 RULE = {"most_recipients": 2, "most_unknown": 1, "total_messages": 4}
-
-
-@pytest.fixture(scope="module")
-def servers(gateways: list[LabHost], mailstore: MailStore) -> list[StateServer]:
-    """Redis on Debian 12, and Valkey with TLS on Debian 13."""
-    redis = StateServer(mailstore, "redis", tls=False)
-    valkey = StateServer(gateways[-1], "valkey", tls=True)
-    valkey.make_certificate(gateways)
-    return [redis, valkey]
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +39,6 @@ def sharing(fleet: Fleet, server: StateServer) -> Iterator[Fleet]:
         yield fleet
 
 
-def changes(output: str) -> list[str]:
-    return re.findall(r"changed=(\d+)", output)
-
-
 def problem(host: LabHost) -> str | None:
     """Why a gateway does not write what it knows; None if it does."""
     found: str | None = json.loads(host.run("senderfilter status --json"))["state_problem"]
@@ -64,19 +52,14 @@ def refused_everywhere(fleet: Fleet, client: Client, source: int, code: str) -> 
 
 
 def test_the_role_installs_a_server_for_gateways_and_nobody_else(
-    servers: list[StateServer], tmp_path_factory: pytest.TempPathFactory
+    servers: list[StateServer], tmp_path: Path
 ) -> None:
-    folder = tmp_path_factory.mktemp("state")
-    foreseen = install(servers, folder, "--check", "--diff").must_pass()
-    assert all(f"+bind {server.host.address}" in foreseen for server in servers)
-    output = install(servers, folder, "-vvvv", "--diff").must_pass()
-    assert "+(another secret)" in output
-    assert PASSWORD not in foreseen + output
-    assert changes(install(servers, folder).must_pass()) == ["0", "0"]
+    output = install(servers, tmp_path).must_pass()
+    assert re.findall(r"changed=(\d+)", output) == ["0", "0"]
     for server in servers:
         assert [one.address for one in server.host.listeners(6379)] == [server.host.address]
         assert server.ask("ping") == "PONG"
-        assert "WRONGPASS" in server.ask("ping", password="another")
+        assert "WRONGPASS" in server.ask("ping", password="x")  # noqa: S106 - a wrong one
         for dangerous in ("config get dir", "flushall", "set other-key 1", "module list"):
             assert server.ask(dangerous).startswith("NOPERM"), dangerous
         memory = server.ask("info", "memory")

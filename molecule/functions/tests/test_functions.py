@@ -12,7 +12,7 @@ from filter_log import decisions
 from harvest import harvest
 from lab_hosts import Client, MailStore, eventually
 from moves import Fleet, Gateway
-from services import Dns, Redis, eventually_greeted, greeting_of
+from services import Dns, Redis, eventually_greeted, eventually_judged, greeting_of
 from smtp import Session, message, unique
 
 LISTED, CLEAN, HARVESTER, BUSY, SPAMMER, INFECTED = range(1, 7)
@@ -317,16 +317,6 @@ def test_an_address_has_no_more_sessions_than_it_may_and_an_approved_one_has(
 # Throttling, and what gateways share
 
 
-def eventually_judged(gateway: Gateway, address: str, action: str) -> None:
-    """A connection to look would be counted; the filter says it without one."""
-
-    def look() -> bool:
-        found = json.loads(gateway.host.run(f"senderfilter check --json {address}"))
-        return bool(found["action"] == action)
-
-    eventually(look, f"{gateway.name} judges {address} as {action}", 20)
-
-
 def test_a_block_at_one_gateway_counts_at_all_and_without_the_server_each_goes_on(
     fleet: Fleet, client: Client, redis: Redis
 ) -> None:
@@ -352,9 +342,9 @@ def test_a_block_at_one_gateway_counts_at_all_and_without_the_server_each_goes_o
     first.host.run(f"senderfilter block add {client.source(HARVESTER)}")
     redis.start()
     for gateway in others:
-        eventually_judged(gateway, client.source(HARVESTER), "permanent")
+        eventually_judged(gateway.host, client.source(HARVESTER), "permanent")
     first.host.run(f"senderfilter block remove {client.source(HARVESTER)}")
     for gateway in others:
-        eventually_judged(gateway, client.source(HARVESTER), "pass")
+        eventually_judged(gateway.host, client.source(HARVESTER), "pass")
     assert "lab-password" not in first.host.run("cat /etc/sender-filter/config.toml")
     assert first.host.run("stat -c %a /etc/sender-filter/state-url").strip() == "600"
