@@ -182,6 +182,8 @@ class Status(Struct, frozen=True, tag_field="answer", tag="status"):
         state_problem: Why blocks and counters are not being kept now.
         unseen: Sessions whose rest could not be read along, by the reason.
         tls: Handshakes: how many the filter has made, and how many failed.
+        handed_over: Connections that Postfix itself has got, since the start.
+        handover_problem: Why it could not get the last one.
     """
 
     version: str
@@ -211,6 +213,8 @@ class Status(Struct, frozen=True, tag_field="answer", tag="status"):
     state_problem: str | None
     unseen: dict[str, int]
     tls: dict[str, int]
+    handed_over: int
+    handover_problem: str | None
 
 
 class Explanation(Struct, frozen=True, tag_field="answer", tag="check"):

@@ -25,6 +25,7 @@ from sender_filter.io.control import ControlSocket
 from sender_filter.io.domains import Domains
 from sender_filter.io.door import Door, Services
 from sender_filter.io.edge import EdgeDoor
+from sender_filter.io.handover import Handover
 from sender_filter.io.inline import InlineDoor
 from sender_filter.io.journal import log
 from sender_filter.io.judge import Judge
@@ -81,6 +82,7 @@ class Worker:
         self._stops = asyncio.Event()
         self._cuts = asyncio.Event()
         self._upstream = Upstream()
+        self._handover = Handover()
         self._records = RecordWriter(settings.config.log)
         self._ledger = Ledger(settings.config, self._records.put)
         self._domains = Domains(settings.config.reputation.servers, self._take_names)
@@ -89,7 +91,12 @@ class Worker:
         self._metrics = Metrics(self._status)
         self._metrics_server = MetricsServer(settings.config.metrics.address, self._metrics.text)
         services = Services(
-            self._judge, self._ledger, self._upstream, self._records, self._metrics.count
+            self._judge,
+            self._ledger,
+            self._upstream,
+            self._handover,
+            self._records,
+            self._metrics.count,
         )
         self._door = _DOORS[front](settings, services)
         self._operator = Operator(self._ledger.keeper)
@@ -267,6 +274,8 @@ class Worker:
             state_problem=self._ledger.problem,
             unseen=dict(self._door.unseen_total),
             tls=dict(self._door.tls_total),
+            handed_over=self._handover.total,
+            handover_problem=self._handover.problem,
         )
 
 
