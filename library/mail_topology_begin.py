@@ -43,8 +43,8 @@ options:
     default: /opt/trend/imss
   clients:
     description: How this project's filter brings its clients to Postfix in V(edge). V(relay), by a
-      session of its own; V(pass), it also hands connections over to a service of type C(pass), which
-      C(master.cf) then has.
+      session of its own; V(pass), it also hands connections over to a service of type C(pass),
+      which C(master.cf) then has.
     type: str
     choices: [relay, pass]
     default: relay
@@ -117,8 +117,8 @@ snapshot:
   type: str
   sample: 20261124T053300Z
 way_to_postfix:
-  description: The socket by which Postfix takes connections over with O(clients=pass), and the group
-    that its folder belongs to.
+  description: The socket by which Postfix takes connections over with O(clients=pass), and the
+    group that its folder belongs to.
   returned: success
   type: dict
   sample: {socket: /var/spool/postfix/public/sender-filter, group: postdrop}

@@ -32,8 +32,8 @@ options:
     default: /opt/trend/imss
   clients:
     description: How this project's filter brings its clients to Postfix in V(edge). V(relay), by a
-      session of its own; V(pass), it also hands connections over to a service of type C(pass), which
-      C(master.cf) then has.
+      session of its own; V(pass), it also hands connections over to a service of type C(pass),
+      which C(master.cf) then has.
     type: str
     choices: [relay, pass]
     default: relay

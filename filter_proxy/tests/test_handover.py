@@ -35,7 +35,7 @@ def service(tmp_path):
 
 def configure(proxy, service, backend_port=9, more=""):
     proxy.configure(backend_port)
-    handover = f'handover = "pass"\nhandover_socket = "{service.path}"\n'
+    handover = f'handover = "pass"\npass_socket = "{service.path}"\n'
     text = proxy.config.read_text()
     proxy.config.write_text(text.replace("[lists]", f"{handover}[lists]") + more)
 

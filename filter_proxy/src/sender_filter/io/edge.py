@@ -72,7 +72,7 @@ class EdgeDoor(Door):
             return
         ends = (*session.arrival.client, *arrival.endpoint(connection.getsockname()))
         message = pass_attributes.message(*ends)
-        path = self.settings.config.upstream.handover_socket
+        path = self.settings.config.upstream.pass_socket
         check = await self._handover.hand_over(connection, message, path)
         decision = decision._replace(checks=(*decision.checks, check))
         if check.result == "ok":

@@ -39,13 +39,13 @@ class Upstream(Struct, frozen=True, forbid_unknown_fields=True):
             once; only a Postfix with more clients than it can serve lets them wait.
         handover: ``pass`` hands the connection itself over to Postfix where nobody wants to read
             along, and relays the others; ``relay`` relays all.
-        handover_socket: Postfix's service of type ``pass`` for that.
+        pass_socket: Postfix's service of type ``pass`` for that.
     """
 
     address: str = "127.0.0.1:2500"
     connect_seconds: Seconds = 60.0
     handover: Literal["relay", "pass"] = "relay"
-    handover_socket: str = "/var/spool/postfix/public/sender-filter"
+    pass_socket: str = "/var/spool/postfix/public/sender-filter"  # noqa: S105 - a service's type
 
 
 class Inline(Struct, frozen=True, forbid_unknown_fields=True):
