@@ -50,10 +50,12 @@ End = Literal[
     "refused",
     "timed_out",
     "tls_failed",
+    "handed_over",
 ]
 """Who ended a relayed session first, and whether in order (``closed``) or not (``lost``);
 ``refused``: the filter itself, by refusing a message; ``timed_out``: because the client was silent
-or too slow; ``tls_failed``: a handshake with it."""
+or too slow; ``tls_failed``: a handshake with it; ``handed_over``: it goes on, in Postfix's hands,
+and what becomes of it only Postfix knows."""
 
 Tls = Literal["ended"]
 """Of a session that was encrypted: that the filter has ended TLS, and seen what was said."""

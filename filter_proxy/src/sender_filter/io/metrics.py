@@ -47,6 +47,7 @@ class Metrics:
         self._zones = self._gauge(
             "zone_trusted", "Whether a block list is asked", "zone", "version"
         )
+        self._handed_over = self._gauge("handed_over", "Connections that Postfix itself has got")
         self._upstream = self._gauge("upstream_up", "Whether Postfix could be reached last")
         self._state = self._gauge("state_kept", "Whether blocks and counters are being kept")
         self._dropped = self._gauge("records_dropped", "Records lost since the start")
@@ -71,6 +72,7 @@ class Metrics:
         self._profiles.set(status.profiles)
         for zone in status.zones:
             self._zones.labels(zone.name, zone.version).set(zone.state == "trusted")
+        self._handed_over.set(status.handed_over)
         self._upstream.set(status.upstream.healthy is not False)
         self._state.set(status.state_problem is None)
         self._dropped.set(status.records_dropped)

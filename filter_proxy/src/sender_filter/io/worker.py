@@ -23,6 +23,7 @@ from sender_filter.io.control import ControlSocket
 from sender_filter.io.domains import Domains
 from sender_filter.io.door import Door, Services
 from sender_filter.io.edge import EdgeDoor
+from sender_filter.io.handover import Handover
 from sender_filter.io.inline import InlineDoor
 from sender_filter.io.journal import log
 from sender_filter.io.judge import Judge
@@ -71,6 +72,7 @@ class Worker:
         self._stops = asyncio.Event()
         self._cuts = asyncio.Event()
         self._upstream = Upstream()
+        self._handover = Handover()
         self._records = Recorder(settings.config, self._gateway)
         self._ledger = Ledger(settings.config, self._records.put)
         self._domains = Domains(settings.config.reputation.servers, self._take_names)
@@ -79,7 +81,12 @@ class Worker:
         self._metrics = Metrics(self._status)
         self._metrics_server = MetricsServer(settings.config.metrics.address, self._metrics.text)
         services = Services(
-            self._judge, self._ledger, self._upstream, self._records, self._metrics.count
+            self._judge,
+            self._ledger,
+            self._upstream,
+            self._handover,
+            self._records,
+            self._metrics.count,
         )
         self._door = _DOORS[front](settings, services)
         self._operator = Operator(
@@ -264,6 +271,8 @@ class Worker:
             store=overview.store(config.state, self._ledger.problem, self._records.shared),
             reports=overview.reports(self._ledger),
             decisions=overview.decisions(self._metrics.decided),
+            handed_over=self._handover.total,
+            handover_problem=self._handover.problem,
         )
 
 
