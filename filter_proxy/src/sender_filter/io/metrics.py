@@ -11,7 +11,6 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from sender_filter.core.policy import Decision
 from sender_filter.core.records import Action, Function
@@ -19,7 +18,7 @@ from sender_filter.io.messages import Status
 from sender_filter.settings import endpoints
 
 _MICROS = (10, 100, 1_000, 10_000, 50_000, 100_000, 500_000, 1_000_000, 3_000_000, 10_000_000)
-_BUCKETS = [*(floatToGoString(micros / 1e6) for micros in _MICROS), "+Inf"]
+_BUCKETS = [*(str(micros / 1e6) for micros in _MICROS), "+Inf"]
 _LONGEST_REQUEST = 8192
 _PATIENCE_SECONDS = 5.0
 _RETRY_SECONDS = 1.0

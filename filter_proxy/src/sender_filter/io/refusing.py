@@ -32,6 +32,9 @@ class Refusing(Protocol):
 class Guest(Protocol):
     """A refused client that is still connected."""
 
+    def __hash__(self) -> int:
+        """Each is itself and no other."""
+
     def expire(self) -> None:
         """The client's time is up: say so once, then go for good."""
 
