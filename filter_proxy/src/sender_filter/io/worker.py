@@ -34,6 +34,7 @@ from sender_filter.io.messages.status import ListStatus, Status
 from sender_filter.io.metrics import Metrics, MetricsServer
 from sender_filter.io.operator import Operator
 from sender_filter.io.recorder import Recorder
+from sender_filter.io.slices import in_slices
 from sender_filter.io.supervisor import Assignment
 from sender_filter.io.upstream import Upstream
 from sender_filter.settings import fronts, loading
@@ -168,8 +169,7 @@ class Worker:
         old = self._door.settings
         self._reporter.tell(Reloading())
         try:
-            # In a thread: half a million lines must not hold up the sessions.
-            new = await asyncio.to_thread(loading.load, old.path)
+            new = await asyncio.to_thread(loading.load, old.path, in_slices)
         except ConfigError as error:
             self._reload_error = str(error)
             log.error("reload refused, the old settings stay: %s", error)
