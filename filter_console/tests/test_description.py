@@ -83,9 +83,7 @@ def test_what_is_answered_is_what_is_described(case, running):
     left_out = [ignored_auth]
     if case.path == "/api/v1/topology":
         left_out.append(not_a_server_error)  # 503: this is no gateway
-    case.call_and_validate(
-        base_url=running.url, auth=login(), timeout=30, excluded_checks=left_out
-    )
+    case.call_and_validate(base_url=running.url, auth=login(), timeout=30, excluded_checks=left_out)
 
 
 def test_it_is_what_the_console_gives(running):
@@ -111,9 +109,7 @@ def test_each_operation_answers_with_what_there_is(running):
         "/lists/{name}/export": {"form": "vendor"},
     }.items():
         place = path.format(number=number, name="blocked")
-        answer = requests.get(
-            f"{running.url}/api/v1{place}", query, auth=login(), timeout=30
-        )
+        answer = requests.get(f"{running.url}/api/v1{place}", query, auth=login(), timeout=30)
         assert answer.status_code == 200, (path, answer.text)
         assert answer.content not in (b"[]", b"{}", b"")
         schema[f"/api/v1{path}"]["GET"].validate_response(answer)

@@ -18,6 +18,14 @@ CONVERGE = Path(__file__).parents[1] / "converge.yml"
 INSTALL, ENABLE = "install_console.yml", "enable_sender_filter.yml"
 UNIT = "/etc/systemd/system/sender-filter-console.service"
 FOLDER = "/root/console-tls"
+GONE = (
+    UNIT,
+    "/opt/sender-filter-console",
+    "/etc/sender-filter-console",
+    "/var/lib/sender-filter-console",
+    "/run/sender-filter-control/*.sock",
+    "/run/mail-topology/show.sock",
+)
 
 
 def gateways() -> list[LabHost]:
@@ -69,7 +77,8 @@ def beyond_loopback() -> Iterator[None]:
     assert result.returncode == 0, result.stdout
 
 
-def test_beyond_loopback_there_is_tls_and_nothing_else(beyond_loopback: None) -> None:
+@pytest.mark.usefixtures("beyond_loopback")
+def test_beyond_loopback_there_is_tls_and_nothing_else() -> None:
     client = Client("client", HOSTS["client"])
     for gateway in gateways():
         place = f"{gateway.address}:8025"
@@ -77,7 +86,7 @@ def test_beyond_loopback_there_is_tls_and_nothing_else(beyond_loopback: None) ->
         assert (status, answer["name"]) == (200, "alice")
         assert "strict-transport-security" in headers
         assert ask(client, "/me", at=f"https://{place}", who="")[0] == 401
-        with pytest.raises(AssertionError, match="Remote end closed|Connection reset|BadStatus"):
+        with pytest.raises(AssertionError, match=r"Remote end closed|Connection reset|BadStatus"):
             ask(client, "/me", at=f"http://{place}")
         mode = gateway.run("stat -c '%a %U' /run/sender-filter-console/tls-key").split()
         assert mode == ["600", "sender-filter-console"]
@@ -101,7 +110,8 @@ def shared() -> Iterator[None]:
     server.stop()
 
 
-def test_gateways_that_share_their_state_are_shown_as_one_fleet(shared: None) -> None:
+@pytest.mark.usefixtures("shared")
+def test_gateways_that_share_their_state_are_shown_as_one_fleet() -> None:
     client = Client("client", HOSTS["client"])
     source = client.source(3)
     first, second = gateways()[:2]
@@ -131,11 +141,7 @@ def test_turned_off_it_is_gone_but_for_its_audit_record() -> None:
     assert result.returncode == 0, result.stdout
     for gateway in gateways():
         assert gateway.listeners(8025) == []
-        left = gateway.run(
-            "ls -d /opt/sender-filter-console /etc/sender-filter-console /var/lib/sender-filter-console "
-            f"/run/sender-filter-control/*.sock /run/mail-topology/show.sock {UNIT} 2>/dev/null || true"
-        )
-        assert left == ""
+        assert gateway.run(f"ls -d {' '.join(GONE)} 2>/dev/null || true") == ""
         assert "192.0.2.99" in gateway.run("cat /var/log/sender-filter-console/audit.jsonl")
         assert "192.0.2.99" in gateway.run("senderfilter block list")
     again = play(INSTALL, *declared(sender_filter_console_enabled=False))
