@@ -23,6 +23,7 @@ from sender_filter.io.control import ControlSocket
 from sender_filter.io.domains import Domains
 from sender_filter.io.door import Door, Services
 from sender_filter.io.edge import EdgeDoor
+from sender_filter.io.handover import Handover
 from sender_filter.io.inline import InlineDoor
 from sender_filter.io.journal import log
 from sender_filter.io.judge import Judge
@@ -33,6 +34,7 @@ from sender_filter.io.messages.status import ListStatus, Status
 from sender_filter.io.metrics import Metrics, MetricsServer
 from sender_filter.io.operator import Operator
 from sender_filter.io.recorder import Recorder
+from sender_filter.io.slices import in_slices
 from sender_filter.io.supervisor import Assignment
 from sender_filter.io.upstream import Upstream
 from sender_filter.settings import fronts, loading
@@ -71,6 +73,7 @@ class Worker:
         self._stops = asyncio.Event()
         self._cuts = asyncio.Event()
         self._upstream = Upstream()
+        self._handover = Handover()
         self._records = Recorder(settings.config, self._gateway)
         self._ledger = Ledger(settings.config, self._records.put)
         self._domains = Domains(settings.config.reputation.servers, self._take_names)
@@ -79,7 +82,12 @@ class Worker:
         self._metrics = Metrics(self._status)
         self._metrics_server = MetricsServer(settings.config.metrics.address, self._metrics.text)
         services = Services(
-            self._judge, self._ledger, self._upstream, self._records, self._metrics.count
+            self._judge,
+            self._ledger,
+            self._upstream,
+            self._handover,
+            self._records,
+            self._metrics.count,
         )
         self._door = _DOORS[front](settings, services)
         self._operator = Operator(
@@ -161,8 +169,7 @@ class Worker:
         old = self._door.settings
         self._reporter.tell(Reloading())
         try:
-            # In a thread: half a million lines must not hold up the sessions.
-            new = await asyncio.to_thread(loading.load, old.path)
+            new = await asyncio.to_thread(loading.load, old.path, in_slices)
         except ConfigError as error:
             self._reload_error = str(error)
             log.error("reload refused, the old settings stay: %s", error)
@@ -264,6 +271,8 @@ class Worker:
             store=overview.store(config.state, self._ledger.problem, self._records.shared),
             reports=overview.reports(self._ledger),
             decisions=overview.decisions(self._metrics.decided),
+            handed_over=self._handover.total,
+            handover_problem=self._handover.problem,
         )
 
 

@@ -41,6 +41,7 @@ def _check_values(path: Path, config: Config) -> None:
     for address in config.listen.addresses:
         _check(path, "listen.addresses", endpoints.parse, address)
     _check(path, "upstream.address", endpoints.parse, config.upstream.address)
+    _check(path, "upstream.pass_socket", _absolute, config.upstream.pass_socket)
     _check(path, "inline.address", _loopback, config.inline.address)
     _check(path, "inline.upstream", _loopback, config.inline.upstream)
     _check(path, "inline.control", _absolute, config.inline.control)

@@ -37,10 +37,15 @@ class Upstream(Struct, frozen=True, forbid_unknown_fields=True):
         address: ``address:port`` of the service.
         connect_seconds: How long a connection to it may take. Where nobody listens that is known at
             once; only a Postfix with more clients than it can serve lets them wait.
+        handover: ``pass`` hands the connection itself over to Postfix where nobody wants to read
+            along, and relays the others; ``relay`` relays all.
+        pass_socket: Postfix's service of type ``pass`` for that.
     """
 
     address: str = "127.0.0.1:2500"
     connect_seconds: Seconds = 60.0
+    handover: Literal["relay", "pass"] = "relay"
+    pass_socket: str = "/var/spool/postfix/public/sender-filter"  # noqa: S105 - a service's type
 
 
 class Inline(Struct, frozen=True, forbid_unknown_fields=True):

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from sender_filter.core.policy import Decision
 from sender_filter.core.records import Action, Check, Function
-from sender_filter.io.messages.lists import Entries, Found, ListName
+from sender_filter.io.messages.lists import Entries, Found, ListName, Origin
 from sender_filter.io.messages.records import Records
 from sender_filter.io.messages.status import Status
 
@@ -59,7 +59,7 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     fleet: bool = False
     text: Annotated[str, Meta(max_length=200)] = ""
     list: ListName | None = None
-    origin: Literal["declared", "run time"] | None = None
+    origin: Origin | None = None
 
 
 class Failure(Struct, frozen=True, tag_field="answer", tag="error"):
@@ -98,16 +98,40 @@ class ProfileRow(Struct, frozen=True):
     violated: bool
 
 
-class Profiles(Struct, frozen=True, tag_field="answer", tag="profile"):
+class RuleFigures(Struct, frozen=True):
+    """What a rule of the IP Profiler has counted of an address, and its limits.
+
+    Attributes:
+        rule: The rule.
+        mode: ``on`` or ``shadow``.
+        bad: Bad messages in its period.
+        total: All messages.
+        period_hours: The period.
+        rate_percent: The share of bad ones must be above this …
+        total_messages: … and there must be more messages than this.
+    """
+
+    rule: str
+    mode: str
+    bad: int
+    total: int
+    period_hours: int
+    rate_percent: float
+    total_messages: int
+
+
+class Profiles(Struct, frozen=True, omit_defaults=True, tag_field="answer", tag="profile"):
     """The addresses that are above the rate of a rule, those with the most bad messages first.
 
     Attributes:
         rows: As many as were asked for.
         found: How many there are.
+        figures: Of one address, what each rule has counted of it.
     """
 
     rows: list[ProfileRow]
     found: int
+    figures: list[RuleFigures] = []
 
 
 class Explanation(Struct, frozen=True, tag_field="answer", tag="check"):

@@ -152,6 +152,8 @@ class Status(Struct, frozen=True, tag_field="answer", tag="status"):
         store: Where state is kept.
         reports: What the scan service has reported.
         decisions: How often each function has decided what.
+        handed_over: Connections that Postfix itself has got, since the start.
+        handover_problem: Why it could not get the last one.
     """
 
     version: str
@@ -187,3 +189,5 @@ class Status(Struct, frozen=True, tag_field="answer", tag="status"):
     store: StoreStatus | None = None
     reports: ReportsStatus = ReportsStatus()
     decisions: list[DecisionCount] = []
+    handed_over: int = 0
+    handover_problem: str | None = None
