@@ -154,6 +154,7 @@ SPANS: Final[dict[str, str]] = {
 }
 
 STATIONS: Final[dict[str, str]] = {
+    "nobody": "nobody",
     "sender filter": "Sender filter",
     "postfix": "Postfix",
     "scan service": "Scan service",
