@@ -26,6 +26,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--hide-scrollbars",
     "--window-size=1280,900",
 )
 PICTURES = Path(os.environ.get("SENDER_FILTER_SCREENSHOTS") or ROOT / "build" / "screenshots")
