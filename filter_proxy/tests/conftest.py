@@ -7,6 +7,7 @@ import os
 import pytest
 from harness import Filter
 from hypothesis import settings
+from rbldnsd import Rbldnsd
 
 TEST_SECONDS = 30
 
@@ -32,3 +33,15 @@ def proxy(tmp_path):
     made = Filter(tmp_path)
     yield made
     made.kill()
+
+
+@pytest.fixture
+def zones(tmp_path):
+    """A real rbldnsd, which runs as another user."""
+    folder = tmp_path / "zones"
+    folder.mkdir()
+    for each in (tmp_path, folder):
+        each.chmod(0o755)
+    found = Rbldnsd(folder)
+    yield found
+    found.stop()

@@ -8,6 +8,7 @@ import socket
 
 from sender_filter.core import pass_attributes, proxy_protocol
 from sender_filter.core.policy import Decision
+from sender_filter.core.records import Check
 from sender_filter.core.refusal import Refusal
 from sender_filter.core.replies import Reply
 from sender_filter.io import arrival
@@ -66,22 +67,23 @@ class EdgeDoor(Door):
         Where Postfix does not take it, the session is relayed.
         """
         decision = await self._judged(session, decision)
-        if decision.reply is not None:
-            self._limits.leave(session)
-            await self._refuse(connection, session.arrival, decision, decision.reply)
-            return
-        ends = (*session.arrival.client, *arrival.endpoint(connection.getsockname()))
-        message = pass_attributes.message(*ends)
-        path = self.settings.config.upstream.pass_socket
-        check = await self._handover.hand_over(connection, message, path)
-        decision = decision._replace(checks=(*decision.checks, check))
-        if check.result == "ok":
-            connection.close()
-            self._handed_over(session, decision)
-            return
+        if decision.reply is None:
+            check = await self._give_away(connection, session)
+            decision = decision._replace(checks=(*decision.checks, check))
+            if check.result == "ok":
+                self._handed_over(session, decision)
+                return
         if not await attach(connection, session.client):
             session.client.connection_lost(None)
-        await self._relay_to_postfix(session, decision, self._connect)
+        await self._go_on(session, decision, self._connect)
+
+    async def _give_away(self, connection: socket.socket, session: Session) -> Check:
+        ends = (*session.arrival.client, *arrival.endpoint(connection.getsockname()))
+        path = self.settings.config.upstream.pass_socket
+        check = await self._handover.hand_over(connection, pass_attributes.message(*ends), path)
+        if check.result == "ok":
+            connection.close()
+        return check
 
     def _handed_over(self, session: Session, decision: Decision) -> None:
         self._attend(session, decision)
