@@ -208,7 +208,7 @@ def main() -> None:
             f"into one by a play (there is no {record.FILE})"
         )
     found = facts(survey, topology)
-    found["differences"] += _unfinished()
+    found["differences"] += journal.unfinished()
     module.exit_json(
         changed=False,
         declared=topology,
@@ -231,14 +231,6 @@ def _look(params: dict[str, Any]) -> Survey:
         wait_until(lambda: not any(filter_state(one).waits for one in fronts.ALL), BACK_SECONDS)
         survey = look()
     return survey
-
-
-def _unfinished() -> list[str]:
-    move = journal.read()
-    if move is None or move.stage != journal.MOVING:
-        return []
-    text = "is under way, or was interrupted and is about to be taken back (mail-topology recover)"
-    return [f"a move to {move.topology} {text}"]
 
 
 def _snapshots() -> list[dict[str, str]]:

@@ -7,6 +7,7 @@ import os
 import pytest
 from harness import Filter
 from hypothesis import settings
+from key_value import SERVER, Server
 from rbldnsd import Rbldnsd
 
 TEST_SECONDS = 30
@@ -36,6 +37,15 @@ def proxy(tmp_path):
 
 
 @pytest.fixture
+def server(tmp_path_factory):
+    if SERVER is None:
+        pytest.skip("neither valkey-server nor redis-server is installed")
+    made = Server(tmp_path_factory.mktemp("kv"))
+    made.start()
+    yield made
+    made.stop()
+
+
 def zones(tmp_path):
     """A real rbldnsd, which runs as another user."""
     folder = tmp_path / "zones"

@@ -7,7 +7,8 @@ import msgspec
 
 from sender_filter.cli import options
 from sender_filter.cli.tables import show
-from sender_filter.io.messages import ListStatus, Request, Status, UpstreamStatus, ZoneStatus
+from sender_filter.io.messages import Request
+from sender_filter.io.messages.status import ListStatus, Status, UpstreamStatus, ZoneStatus
 
 _HEALTH = {None: "no client yet", True: "reachable", False: "away"}
 

@@ -28,8 +28,8 @@ from sender_filter.io.ledger import Ledger
 from sender_filter.io.limits import Limits
 from sender_filter.io.messages import Request
 from sender_filter.io.observer import Interests, Observer, Verdict
-from sender_filter.io.record_writer import RecordWriter
-from sender_filter.io.refusing import RefusedClient, Refusing, WaitingRoom
+from sender_filter.io.recorder import Recorder
+from sender_filter.io.refusing import Guest, RefusedClient, Refusing, WaitingRoom
 from sender_filter.io.relay import Hooks, Session
 from sender_filter.io.upstream import Upstream
 from sender_filter.settings.loading import Settings
@@ -56,7 +56,7 @@ class Services(NamedTuple):
     ledger: Ledger
     upstream: Upstream
     handover: Handover
-    records: RecordWriter
+    records: Recorder
     tally: Callable[[Decision], None]
 
 
@@ -274,7 +274,7 @@ class Door(ABC):
             transport.resume_reading()
             self._hurry_if_crowded(client)
 
-    def _hurry_if_crowded(self, client: RefusedClient) -> None:
+    def _hurry_if_crowded(self, client: Guest) -> None:
         """See to it that refusing never costs the others.
 
         The room is as large as the one for sessions. When it is full, a refused client gets its

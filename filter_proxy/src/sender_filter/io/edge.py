@@ -13,9 +13,10 @@ from sender_filter.core.refusal import Refusal
 from sender_filter.core.replies import Reply
 from sender_filter.io import arrival
 from sender_filter.io.arrival import Arrival
-from sender_filter.io.door import Door, Link, attach
-from sender_filter.io.refusing import RefusedClient
+from sender_filter.io.door import Door, Link, Services, attach
+from sender_filter.io.doorstep import Doorstep
 from sender_filter.io.relay import Session
+from sender_filter.settings.loading import Settings
 
 
 class EdgeDoor(Door):
@@ -23,6 +24,11 @@ class EdgeDoor(Door):
 
     behind_postfix = False
     patience = 10.0
+
+    def __init__(self, settings: Settings, services: Services) -> None:
+        """Make a door that nobody has come through."""
+        super().__init__(settings, services)
+        self._doorstep = Doorstep(self.refused)
 
     def admit(self, connection: socket.socket, peer: tuple[str, int]) -> None:
         """Decide about a connection that was just accepted."""
@@ -32,7 +38,7 @@ class EdgeDoor(Door):
         ours = address == local.address
         decision = self._limit(self._judge.by_lists(address), address, ours=ours)
         if decision.reply is not None:
-            self._spawn(self._refuse(connection, who, decision, decision.reply))
+            self._refuse(connection, who, decision, decision.reply)
             return
         header = proxy_protocol.header(*who.client, *local)
         session = Session(who, self._hooks, first=header, ours=ours)
@@ -40,13 +46,11 @@ class EdgeDoor(Door):
         serve = self._hand_over if self._may_hand_over(session, decision) else self._relay
         self._spawn(serve(connection, session, decision))
 
-    async def _refuse(
+    def _refuse(
         self, connection: socket.socket, who: Arrival, decision: Decision, reply: Reply
     ) -> None:
         self._record(who, decision)
-        client = RefusedClient(Refusal(reply), self.refused)
-        if await attach(connection, client):
-            self._hurry_if_crowded(client)
+        self._hurry_if_crowded(self._doorstep.refuse(connection, Refusal(reply)))
 
     async def _relay(self, connection: socket.socket, session: Session, decision: Decision) -> None:
         if not await attach(connection, session.client):
