@@ -53,11 +53,15 @@ NETWORKS = st.builds(
 )
 
 
-@given(st.lists(NETWORKS, unique=True), NETWORKS)
-def test_touching_is_holding_or_lying_in(entries, asked):
+@given(st.lists(NETWORKS, unique=True), NETWORKS, st.integers(1, 4))
+def test_touching_is_holding_or_lying_in(entries, asked, most):
     table = AddressList()
     table.read("x", map(str, entries), flags=False)
-    found = sorted((match.line, match.network) for match in table.touching(asked))
+    found, place = [], -1
+    while page := table.touching([asked], place, most):
+        assert len(page) <= most
+        found += [(match.line, match.network) for _, match in page]
+        place = page[-1][0]
     assert found == [
         (number, str(entry))
         for number, entry in enumerate(entries, 1)

@@ -97,7 +97,7 @@ def _sources(snapshot: Snapshot, request: Request) -> Iterator[_Source]:
         if request.list not in (None, each.list):
             continue
         if within is not None:
-            yield _Holding(each, within)
+            yield from (_Holding(each, table, within) for table in each.tables)
             continue
         for file in each.files:
             yield _Written(each.list, file, request.text)
@@ -163,12 +163,16 @@ Item = TypeVar("Item")
 
 def _slice(items: Sequence[Item], place: str, most: int) -> tuple[list[Item], str | None]:
     """Some of the items from a place on, which is the number of the first."""
+    start = _number(place, 0)
+    end = start + most
+    return list(items[start:end]), str(end) if end < len(items) else None
+
+
+def _number(place: str, beginning: int) -> int:
     if place and not place.isdecimal():
         msg = f"{place!r} is no place in a list"
         raise ValueError(msg)
-    start = int(place or 0)
-    end = start + most
-    return list(items[start:end]), str(end) if end < len(items) else None
+    return int(place) if place else beginning
 
 
 class _AtRunTime(NamedTuple):
@@ -197,20 +201,16 @@ class _AtRunTime(NamedTuple):
 
 
 class _Holding(NamedTuple):
-    """Entries of a declared list that hold some networks or lie in them. A place is a number."""
+    """The entries that hold some networks or lie in them. A place is that of an entry."""
 
     declared: _Declared
+    table: AddressList
     within: list[Network]
 
     def page(self, place: str, most: int) -> Rows:
-        matches = {
-            (match.file, match.line): match
-            for table in self.declared.tables
-            for network in self.within
-            for match in table.touching(network)
-        }
-        rows, next_place = _slice([matches[key] for key in sorted(matches)], place, most)
-        return list(self._written(rows)), next_place
+        found = self.table.touching(self.within, _number(place, -1), most + 1)
+        rows = [match for _, match in found[:most]]
+        return list(self._written(rows)), str(found[most - 1][0]) if len(found) > most else None
 
     def _written(self, matches: Sequence[Match]) -> Iterator[ListEntry]:
         """The entries as they are written; a file may have changed since it was read."""
