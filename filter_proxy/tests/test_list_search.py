@@ -165,6 +165,14 @@ def test_nothing_asked_for_is_everything(lists):
     assert len(rows(snapshot, origin="declared", list="known_hosts")) == 10
 
 
+def test_known_hosts_that_nobody_has_minded_are_searched_as_they_are(lists):
+    config = lists.path.read_text().replace('"198.51.100.0/24"', '"nonsense"')
+    lists.path.write_text(config)
+    snapshot = at_run_time(loading.load(lists.path))
+    assert rows(snapshot, text="10.0.0.1") == []
+    assert short(rows(snapshot, text="nonsense")) == [("known_hosts", "declared", "nonsense")]
+
+
 def test_a_list_that_has_changed_is_searched_anew(lists):
     snapshot = at_run_time(lists)
     answer = search(snapshot, Request("search", origin="declared", limit=1))

@@ -24,6 +24,7 @@ from sender_filter.io.messages import Request
 from sender_filter.io.messages.lists import Found, ListEntry, ListName
 from sender_filter.settings import loading
 from sender_filter.settings.loading import Settings
+from sender_filter.settings.reading import ConfigError
 
 Rows = tuple[list[ListEntry], str | None]
 """Some entries, and where the same source goes on; None: it has no more."""
@@ -140,13 +141,20 @@ def _declared(settings: Settings) -> Iterator[_Declared]:
     yield _Declared("blocked", (policy.blocked, policy.names_blocked), blocked)
     yield _Declared("approved", (policy.approved, policy.names_approved), approved)
     hosts = config.known_hosts
-    known = policy.known or loading.known_hosts(settings.path, hosts)
     texts = [
         _in_memory("known by default", source.KNOWN_BY_DEFAULT),
         _in_memory("known_hosts.networks", hosts.networks),
         _in_memory("known_hosts.cloud_prefilter_networks", hosts.cloud_prefilter_networks),
     ]
-    yield _Declared("known_hosts", (known,), texts)
+    yield _Declared("known_hosts", (policy.known or _not_in_force(settings),), texts)
+
+
+def _not_in_force(settings: Settings) -> AddressList:
+    """The known hosts of a function that is off; nobody has minded what is written there."""
+    try:
+        return loading.known_hosts(settings.path, settings.config.known_hosts)
+    except ConfigError:
+        return AddressList()
 
 
 def _on_disk(path: Path) -> _File:
