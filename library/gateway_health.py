@@ -91,6 +91,10 @@ filter_errors:
     has logged.
   returned: success
   type: int
+state_problem:
+  description: Why the filter does not keep what it knows of clients now; empty if it does.
+  returned: success
+  type: str
 """
 
 import time

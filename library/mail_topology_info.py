@@ -30,6 +30,13 @@ options:
     description: Where the vendor's product is installed, with O(provider=imss).
     type: path
     default: /opt/trend/imss
+  clients:
+    description: How this project's filter brings its clients to Postfix in V(edge). V(relay), by a
+      session of its own; V(pass), it also hands connections over to a service of type C(pass),
+      which C(master.cf) then has.
+    type: str
+    choices: [relay, pass]
+    default: relay
   config_dir:
     description: Postfix's configuration directory.
     type: path
@@ -201,7 +208,7 @@ def main() -> None:
             f"into one by a play (there is no {record.FILE})"
         )
     found = facts(survey, topology)
-    found["differences"] += _unfinished()
+    found["differences"] += journal.unfinished()
     module.exit_json(
         changed=False,
         declared=topology,
@@ -224,14 +231,6 @@ def _look(params: dict[str, Any]) -> Survey:
         wait_until(lambda: not any(filter_state(one).waits for one in fronts.ALL), BACK_SECONDS)
         survey = look()
     return survey
-
-
-def _unfinished() -> list[str]:
-    move = journal.read()
-    if move is None or move.stage != journal.MOVING:
-        return []
-    text = "is under way, or was interrupted and is about to be taken back (mail-topology recover)"
-    return [f"a move to {move.topology} {text}"]
 
 
 def _snapshots() -> list[dict[str, str]]:

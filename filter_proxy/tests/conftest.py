@@ -7,6 +7,7 @@ import os
 import pytest
 from harness import Filter
 from hypothesis import settings
+from key_value import SERVER, Server
 
 TEST_SECONDS = 30
 
@@ -32,3 +33,13 @@ def proxy(tmp_path):
     made = Filter(tmp_path)
     yield made
     made.kill()
+
+
+@pytest.fixture
+def server(tmp_path_factory):
+    if SERVER is None:
+        pytest.skip("neither valkey-server nor redis-server is installed")
+    made = Server(tmp_path_factory.mktemp("kv"))
+    made.start()
+    yield made
+    made.stop()

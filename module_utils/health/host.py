@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..topology import filter_status, fronts
 from . import decisions, mail_log
 from .mail_log import Line
 
@@ -40,6 +41,7 @@ class Health:
         filter_passed: clients and messages that the filter let through.
         filter_refused: those that it refused.
         filter_errors: clients that it lost because Postfix was away, and errors that it has logged.
+        state_problem: why it does not keep what it knows of clients now; empty if it does.
     """
 
     queue: int
@@ -53,6 +55,7 @@ class Health:
     filter_passed: int
     filter_refused: int
     filter_errors: int
+    state_problem: str
 
     def facts(self) -> dict[str, Any]:
         """The figures as a module returns them."""
@@ -81,6 +84,7 @@ def health(config_dir: Path, since: float) -> Health:
         filter_passed=judged.passed,
         filter_refused=judged.refused,
         filter_errors=judged.errors + _logged_errors(since),
+        state_problem=_state_problem(),
     )
 
 
@@ -107,6 +111,13 @@ def records(since: float) -> list[decisions.Record]:
 def _logged_errors(since: float) -> int:
     units = [f"--unit={unit}" for unit in FILTER_UNITS]
     return sum(1 for _ in _journal(since, "--priority=err", *units))
+
+
+def _state_problem() -> str:
+    """What the front of the filter that runs says; empty where none does."""
+    running = (front for front in fronts.ALL if front.control.exists())
+    problems = ((filter_status.ask(front) or {}).get("state_problem") for front in running)
+    return next((str(problem) for problem in problems if problem), "")
 
 
 def _journal(since: float, *options: str) -> Iterator[dict[str, Any]]:

@@ -27,7 +27,7 @@ PLAYBOOKS = {
 }
 OTHER = {EDGE: DIRECT, DIRECT: EDGE}
 WITHIN_SECONDS = 60.0
-RUN_SECONDS = 120.0
+RUN_SECONDS = 300.0
 Found = TypeVar("Found")
 
 
@@ -121,13 +121,11 @@ class Run:
 
     def output(self) -> str:
         """All that was printed, on one line, when it has ended."""
-        output, _ = self.process.communicate(timeout=RUN_SECONDS)
-        return _on_one_line(output)
+        return _on_one_line(self._all_output())
 
     def output_of_each(self) -> dict[str, str]:
         """What the module returned on each gateway, on one line."""
-        output, _ = self.process.communicate(timeout=RUN_SECONDS)
-        parts = re.split(r"(?m)^(\w+) \| ", output)[1:]
+        parts = re.split(r"(?m)^(\w+) \| ", self._all_output())[1:]
         return dict(zip(parts[::2], map(_on_one_line, parts[1::2]), strict=True))
 
     def must_pass(self) -> str:
@@ -158,6 +156,15 @@ class Run:
         """End it and what it has started here; by SIGKILL without a chance to say so."""
         os.killpg(self.process.pid, how)
         self.process.communicate(timeout=RUN_SECONDS)
+
+    def _all_output(self) -> str:
+        """All that was printed, when it has ended; what does not end is ended."""
+        try:
+            output, _ = self.process.communicate(timeout=RUN_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+        return output
 
 
 def _on_one_line(text: str) -> str:

@@ -33,12 +33,17 @@ class Rollouts:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def start(self, *batches: int, **settings: object) -> Run:
-        """Begin a rollout in these batches, with these variables beside the lab's."""
+    def start(self, *batches: int, limit: str = "all", **settings: object) -> Run:
+        """Begin a rollout in these batches, with these variables beside the lab's.
+
+        It is one over all gateways, or over those that `limit` names.
+        """
         variables = {"rollout_batches": batches, "rollout_reports": str(self.folder)}
         return Run(
             "ansible-playbook",
             "playbooks/rollout.yml",
+            "--limit",
+            limit,
             "--extra-vars",
             json.dumps({**QUICK, **variables, **settings}),
         )

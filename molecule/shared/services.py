@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -99,3 +100,13 @@ def eventually_greeted(client: Client, gateway: LabHost, source: int, code: str)
         return found if found.startswith(code) else None
 
     return eventually(look, f"{gateway.name} greets source {source} with {code}", 20)
+
+
+def eventually_judged(gateway: LabHost, address: str, action: str) -> None:
+    """A connection to look would be counted; the filter says it without one."""
+
+    def look() -> bool:
+        found = json.loads(gateway.run(f"senderfilter check --json {address}"))
+        return bool(found["action"] == action)
+
+    eventually(look, f"{gateway.name} judges {address} as {action}", 20)

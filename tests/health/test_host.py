@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from lines import log
 from module_utils.health import host
 from module_utils.health.host import HealthError, health, mail_lines, records
 from module_utils.health.mail_log import Line
+from module_utils.topology import fronts
 
 NOW = 1795772787.5
 DECISION = {
@@ -42,7 +45,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.setattr(host, "RECORDS", tmp_path / "records")
-    (tmp_path / "records").mkdir()
+    monkeypatch.setattr(fronts, "RUN_FOLDER", tmp_path / "run")
+    for name in ("records", "run"):
+        (tmp_path / name).mkdir()
     return tmp_path
 
 
@@ -69,8 +74,29 @@ def test_the_figures_of_a_host(place: Path) -> None:
 
 
 def test_a_quiet_host_has_a_share_of_nothing(place: Path) -> None:
-    assert set(health(Path("/etc/postfix"), NOW).facts().values()) == {0}
+    assert set(health(Path("/etc/postfix"), NOW).facts().values()) == {0, ""}
     assert f"--since=@{int(NOW)} " in (place / "asked").read_text()
+
+
+@pytest.mark.parametrize("front", fronts.ALL)
+@pytest.mark.parametrize("problem", ["ConnectionError: away", None])
+@pytest.mark.usefixtures("place")
+def test_the_front_that_runs_says_whether_it_keeps_its_state(
+    front: fronts.Front, problem: str | None
+) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(front.control))
+        server.listen()
+
+        def answer() -> None:
+            with server.accept()[0] as connection:
+                connection.recv(4096)
+                connection.sendall(json.dumps({"state_problem": problem}).encode() + b"\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert health(Path("/etc/postfix"), NOW).state_problem == (problem or "")
+        thread.join(10)
 
 
 def test_a_message_that_is_no_text_is_left_out(place: Path) -> None:

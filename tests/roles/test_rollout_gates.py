@@ -14,6 +14,7 @@ CALM = {
     "refused": 0,
     "refused_share": 0.0,
     "filter_errors": 0,
+    "state_problem": "",
 }
 
 
@@ -37,6 +38,7 @@ def doubts(after: dict[str, Any], before: dict[str, Any], **rises: Any) -> list[
         ({"accepted": 0, "refused": 19, "refused_share": 1.0}, {}),
         # What the filter did before the change is not held against it.
         ({}, {"filter_errors": 7}),
+        ({"state_problem": "ConnectionError: away"}, {"state_problem": "TimeoutError: away"}),
     ],
 )
 def test_figures_as_before_are_no_doubt(after: dict[str, Any], before: dict[str, Any]) -> None:
@@ -63,6 +65,11 @@ def test_figures_as_before_are_no_doubt(after: dict[str, Any], before: dict[str,
             "100% of 20 were refused, 20% before, allowed is 50%",
         ),
         ({"filter_errors": 1}, {}, "1 errors of the filter, allowed are 0"),
+        (
+            {"state_problem": "AuthenticationError: invalid password"},
+            {},
+            "the filter does not keep what it knows: AuthenticationError: invalid password",
+        ),
     ],
 )
 def test_each_figure_can_be_a_doubt(

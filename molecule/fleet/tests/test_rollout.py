@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-import pytest
 from lab_hosts import Client, LabHost, MailStore
 from rollouts import Rollouts, topologies
 from services import greeting_of
@@ -24,11 +23,6 @@ for _ in range(25):
     with socket.create_connection((sys.argv[1], 25), 20, (sys.argv[2], 0)) as connection:
         assert connection.recv(512).startswith(b"554 ")
 """
-
-
-@pytest.fixture(scope="session")
-def rollouts(tmp_path_factory: pytest.TempPathFactory) -> Rollouts:
-    return Rollouts(tmp_path_factory.mktemp("rollouts"))
 
 
 def stranger_on(host: LabHost, folder: Path) -> list[str]:

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 from filter_log import decisions
+from harvest import harvest
 from lab_hosts import Client, MailStore, eventually
 from moves import Fleet, Gateway
-from services import Dns, Redis, eventually_greeted, greeting_of
+from services import Dns, Redis, eventually_greeted, eventually_judged, greeting_of
 from smtp import Session, message, unique
 
 LISTED, CLEAN, HARVESTER, BUSY, SPAMMER, INFECTED = range(1, 7)
@@ -105,19 +106,6 @@ def test_a_dead_list_refuses_nobody(fleet: Fleet, asking: Dns, client: Client, h
 # IP Profiler
 
 
-def ask_for_nobody(client: Client, gateway: Gateway, source: int, most: int) -> int:
-    """Name recipients that do not exist, one a connection, until one is refused."""
-    for number in range(most):
-        with Session(client, gateway.host.address, source=client.source(source)) as session:
-            if session.greeting.startswith("421"):
-                return number
-            session.hello()
-            session.must("250", "MAIL FROM:<guess@remote.test>")
-            session.must("550", f"RCPT TO:<nobody{number}@example.test>")
-            session.quit()
-    return most
-
-
 def test_who_harvests_is_blocked_until_an_operator_says_otherwise(
     fleet: Fleet, client: Client
 ) -> None:
@@ -126,7 +114,7 @@ def test_who_harvests_is_blocked_until_an_operator_says_otherwise(
     source = client.source(HARVESTER)
     fleet.run(f"senderfilter block remove {source}")
     for gateway in fleet.gateways:
-        assert 5 <= ask_for_nobody(client, gateway, HARVESTER, 9) < 9
+        assert 5 <= harvest(client, gateway.host, HARVESTER, 9) < 9
         eventually_greeted(client, gateway.host, HARVESTER, "421")
         assert "by profiler started until" in gateway.host.run(f"senderfilter log --ip {source}")
         assert greeting_of(client, gateway.host, CLEAN).startswith("220")
@@ -329,16 +317,6 @@ def test_an_address_has_no_more_sessions_than_it_may_and_an_approved_one_has(
 # Throttling, and what gateways share
 
 
-def eventually_judged(gateway: Gateway, address: str, action: str) -> None:
-    """A connection to look would be counted; the filter says it without one."""
-
-    def look() -> bool:
-        found = json.loads(gateway.host.run(f"senderfilter check --json {address}"))
-        return bool(found["action"] == action)
-
-    eventually(look, f"{gateway.name} judges {address} as {action}", 20)
-
-
 def test_a_block_at_one_gateway_counts_at_all_and_without_the_server_each_goes_on(
     fleet: Fleet, client: Client, redis: Redis
 ) -> None:
@@ -364,9 +342,9 @@ def test_a_block_at_one_gateway_counts_at_all_and_without_the_server_each_goes_o
     first.host.run(f"senderfilter block add {client.source(HARVESTER)}")
     redis.start()
     for gateway in others:
-        eventually_judged(gateway, client.source(HARVESTER), "permanent")
+        eventually_judged(gateway.host, client.source(HARVESTER), "permanent")
     first.host.run(f"senderfilter block remove {client.source(HARVESTER)}")
     for gateway in others:
-        eventually_judged(gateway, client.source(HARVESTER), "pass")
+        eventually_judged(gateway.host, client.source(HARVESTER), "pass")
     assert "lab-password" not in first.host.run("cat /etc/sender-filter/config.toml")
     assert first.host.run("stat -c %a /etc/sender-filter/state-url").strip() == "600"

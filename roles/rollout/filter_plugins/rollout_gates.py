@@ -25,7 +25,12 @@ def gates(
     Returns:
         Nothing where all is well. The refused share says nothing until some clients have come.
     """
-    return [*_queues(after, before, rises), *_refused(after, before, rises), *_errors(after, rises)]
+    return [
+        *_queues(after, before, rises),
+        *_refused(after, before, rises),
+        *_errors(after, rises),
+        *_state(after, before),
+    ]
 
 
 def _queues(
@@ -62,6 +67,13 @@ def _clients(figures: Mapping[str, Any]) -> int:
 def _errors(after: Mapping[str, Any], rises: Mapping[str, Any]) -> list[str]:
     found, limit = after["filter_errors"], int(rises["filter_errors"])
     return [f"{found} errors of the filter, allowed are {limit}"] if found > limit else []
+
+
+def _state(after: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
+    """A server that was away before as well is no doubt about what was changed."""
+    problem = after["state_problem"]
+    known = before.get("state_problem")  # not in a run of a former release that is taken up
+    return [f"the filter does not keep what it knows: {problem}"] if problem and not known else []
 
 
 class FilterModule:

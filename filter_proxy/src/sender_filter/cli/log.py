@@ -9,18 +9,11 @@ from typing import NamedTuple, get_args
 import click
 import msgspec
 
-from sender_filter.cli import options
+from sender_filter.cli import options, record_words
 from sender_filter.cli.tables import Row, for_people, show
 from sender_filter.core import networks
 from sender_filter.core.networks import Network
-from sender_filter.core.records import (
-    Action,
-    BlockRecord,
-    Function,
-    Record,
-    SessionRecord,
-    timestamp,
-)
+from sender_filter.core.records import Action, Function, Record, timestamp
 from sender_filter.core.subject import holds
 from sender_filter.io import day_files
 
@@ -105,11 +98,11 @@ def log(
         elif json:
             click.echo(line.rstrip(b"\n").decode())
         elif for_people():
-            table.append(_row(record))
+            table.append(record_words.row(record))
         else:
-            click.echo(_in_words(record))
+            click.echo(record_words.line(record))
     if table:
-        show(("time", "address", "outcome", "by", "why"), table, whole=2)
+        show(record_words.COLUMNS, table, whole=2)
     if unreadable:
         click.echo(f"{unreadable} lines were no records and were skipped", err=True)
 
@@ -152,51 +145,3 @@ def _is_within(text: str, within: list[Network]) -> bool:
     except ValueError:  # the sender that throttling has blocked
         return False
     return any(holds(outer, each) or holds(each, outer) for each in found for outer in within)
-
-
-def _row(record: Record) -> Row:
-    """A record as a row of a table."""
-    time = f"{record.time[:19]}Z".replace("T", " ")
-    if isinstance(record, BlockRecord):
-        until = f"until {record.until}" if record.until else "for good"
-        why = [until, record.comment, "shadow: nobody is blocked" if record.shadow else ""]
-        outcome = f"block {record.change}"
-        return time, record.address, outcome, record.function, "; ".join(filter(None, why))
-    if isinstance(record, SessionRecord):
-        figures = f"{record.seconds} s, {record.from_client} bytes in, {record.from_upstream} out"
-        return time, record.address, record.ended, "", figures
-    details = [check.detail for check in record.checks if check.detail]
-    hop = [f"hop {record.hop} behind {record.peer}"] if record.peer else []
-    reply = [f"-> {record.reply}"] if record.reply else []
-    by = "" if record.function == "none" else record.function
-    return time, record.address, record.action, by, "; ".join([*hop, *details, *reply])
-
-
-def _in_words(record: Record) -> str:
-    if isinstance(record, BlockRecord):
-        return options.plain(_block_in_words(record))
-    who = f"{record.time} {record.session} {record.address} port {record.port}"
-    if isinstance(record, SessionRecord):
-        text = (
-            f"{who} ended {record.ended} after {record.seconds} s, "
-            f"{record.from_client} bytes in, {record.from_upstream} bytes out"
-        )
-        text += f" (TLS handshake: {record.tls_problem})" if record.tls_problem else ""
-    else:
-        why = [check.detail for check in record.checks if check.detail]
-        if record.peer:
-            who += f" (hop {record.hop} behind {record.peer})"
-        text = f"{who} {record.action}"
-        text += f" by {record.function}" if record.function != "none" else ""
-        text += f" ({'; '.join(why)})" if why else ""
-    text += f" -> {record.reply}" if record.reply else ""
-    return options.plain(text)
-
-
-def _block_in_words(record: BlockRecord) -> str:
-    change = record.change if record.change == "started" else f"stopped: {record.change}"
-    until = f" until {record.until}" if record.until else " for good"
-    shadow = " (shadow: nobody is blocked)" if record.shadow else ""
-    why = f" ({record.comment})" if record.comment else ""
-    what = f"block of {record.address} by {record.function} {change}{until}"
-    return f"{record.time} {what}{why}{shadow}"

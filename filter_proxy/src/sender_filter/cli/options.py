@@ -1,6 +1,8 @@
 """What several subcommands share: the configuration, failing, and safe text."""
 
 import functools
+import os
+import pwd
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -85,6 +87,17 @@ def ask(path: Path | None, request: Request) -> Answer:
     if isinstance(answer, Failure):
         raise click.ClickException(answer.error)
     return answer
+
+
+def author() -> str:
+    """Who gives an order: whoever has called ``sudo``, or else the user."""
+    uid = os.getuid()
+    try:
+        own = pwd.getpwuid(uid).pw_name
+    except KeyError:  # a user that only a container's owner knows
+        own = str(uid)
+    called = os.environ.get("SUDO_USER", "") if uid == 0 else ""
+    return (called or own)[:64]
 
 
 def control_sockets(config: Config) -> list[Path]:

@@ -7,7 +7,8 @@ import msgspec
 
 from sender_filter.cli import options
 from sender_filter.cli.tables import show
-from sender_filter.io.messages import ListStatus, Request, Status, UpstreamStatus, ZoneStatus
+from sender_filter.io.messages import Request
+from sender_filter.io.messages.status import ListStatus, Status, UpstreamStatus, ZoneStatus
 
 _HEALTH = {None: "no client yet", True: "reachable", False: "away"}
 
@@ -36,7 +37,7 @@ def _rows(answer: Status) -> list[tuple[str, str]]:
         ("release", answer.release),
         ("processes", f"worker {answer.pid}, supervisor {answer.supervisor}"),
         ("listens on", f"{', '.join(answer.listeners)} ({answer.front})"),
-        ("sessions", f"{answer.sessions} now, {answer.relayed} relayed"),
+        ("sessions", _sessions(answer)),
         ("refused", f"{answer.refusing} now, {answer.refused} in all"),
         ("upstream", _upstream(answer.upstream)),
         ("blocked", _list(answer.blocked)),
@@ -49,6 +50,15 @@ def _rows(answer: Status) -> list[tuple[str, str]]:
         *(("not seen", f"{count} sessions: {why}") for why, count in answer.unseen.items()),
         *(("TLS", f"{count} sessions: {result}") for result, count in answer.tls.items()),
     ]
+
+
+def _sessions(answer: Status) -> str:
+    text = f"{answer.sessions} now, {answer.relayed} relayed"
+    if answer.handed_over:
+        text += f", {answer.handed_over} handed over"
+    if answer.handover_problem is not None:
+        text += f" (Postfix did not take the last one: {answer.handover_problem})"
+    return text
 
 
 def _zone(zone: ZoneStatus) -> str:

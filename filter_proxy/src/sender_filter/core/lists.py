@@ -6,7 +6,7 @@ entries that match, the narrowest one decides, and of two equal ones the first.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from sender_filter.core import networks
@@ -53,6 +53,13 @@ class Domain(NamedTuple):
     file: str
     line: int
     temporary: bool
+
+
+def flagged(words: list[str]) -> tuple[list[str], bool]:
+    """The words of an entry without its flag, and whether that is ``temporary``."""
+    if len(words) > 1 and words[-1] in _FLAGS:
+        return words[:-1], _FLAGS[words[-1]]
+    return words, False
 
 
 class AddressList:
@@ -121,13 +128,24 @@ class AddressList:
                 return self._match(network, origin)
         return None
 
+    def touching(self, network: Network) -> Iterator[Match]:
+        """The entries that hold a network, and those that lie in it; each network is one."""
+        for shift, table in self._search[network.version]:
+            prefix = BITS[network.version] - shift
+            value = network.value >> shift
+            if prefix <= network.prefix:
+                keys = [value] if value in table else []
+            else:
+                inside = prefix - network.prefix
+                keys = [key for key in table if key >> inside == value >> inside]
+            for key in keys:
+                yield self._match(Network(network.version, key << shift, prefix), table[key])
+
     def _add(self, words: list[str], line: int, *, flags: bool) -> None:
-        temporary = False
-        if words[-1] in _FLAGS:
-            if not flags:
-                msg = f"{words[-1]!r} has no meaning on an approved list: remove the word"
-                raise ValueError(msg)
-            temporary = _FLAGS[words.pop()]
+        if words[-1] in _FLAGS and not flags:
+            msg = f"{words[-1]!r} has no meaning on an approved list: remove the word"
+            raise ValueError(msg)
+        words, temporary = flagged(words)
         text = " ".join(words)
         if _DOMAIN.fullmatch(text):
             self.domains.append(Domain(text.lower(), self._files[-1], line, temporary))

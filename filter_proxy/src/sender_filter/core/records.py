@@ -3,7 +3,7 @@
 One JSON object a line. A connection leaves one ``decision``, and one more for each message that
 was judged by its headers; one that was relayed leaves a ``session`` as well when it ends, under
 the same session id. A block that the filter makes, or that is made at run time, leaves a ``block``
-when it starts and another one when it stops.
+when it starts and another one when it stops. What an operator says at run time leaves an ``order``.
 """
 
 from datetime import UTC, datetime
@@ -51,10 +51,12 @@ End = Literal[
     "refused",
     "timed_out",
     "tls_failed",
+    "handed_over",
 ]
 """Who ended a relayed session first, and whether in order (``closed``) or not (``lost``);
 ``refused``: the filter itself, by refusing a message; ``timed_out``: because the client was silent
-or too slow; ``tls_failed``: a handshake with it."""
+or too slow; ``tls_failed``: a handshake with it; ``handed_over``: it goes on, in Postfix's hands,
+and what becomes of it only Postfix knows."""
 
 Tls = Literal["ended"]
 """Of a session that was encrypted: that the filter has ended TLS, and seen what was said."""
@@ -175,7 +177,27 @@ class BlockRecord(Struct, frozen=True, omit_defaults=True, tag_field="event", ta
     shadow: bool = False
 
 
-Record = DecisionRecord | SessionRecord | BlockRecord
+class OrderRecord(Struct, frozen=True, omit_defaults=True, tag_field="event", tag="order"):
+    """An operator has changed at run time who may pass.
+
+    Attributes:
+        time: When, RFC 3339 in UTC with milliseconds.
+        address: The network, or the envelope sender, as it was said.
+        order: What was said of it.
+        author: The operator's name, as far as it is known.
+        until: When it will be over; None: never.
+        comment: Why.
+    """
+
+    time: str
+    address: str
+    order: Literal["block", "approve", "release"]
+    author: str = ""
+    until: str | None = None
+    comment: str = ""
+
+
+Record = DecisionRecord | SessionRecord | BlockRecord | OrderRecord
 
 
 def timestamp(seconds: float) -> str:

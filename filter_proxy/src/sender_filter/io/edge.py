@@ -1,8 +1,12 @@
-"""The door of topology ``edge``: clients come from outside, and the PROXY header tells of them."""
+"""The door of topology ``edge``: clients come from outside.
+
+Postfix is told of a client by the PROXY header of a relayed session, or gets the client's
+connection itself.
+"""
 
 import socket
 
-from sender_filter.core import proxy_protocol
+from sender_filter.core import pass_attributes, proxy_protocol
 from sender_filter.core.policy import Decision
 from sender_filter.core.refusal import Refusal
 from sender_filter.core.replies import Reply
@@ -38,7 +42,8 @@ class EdgeDoor(Door):
         header = proxy_protocol.header(*who.client, *local)
         session = Session(who, self._hooks, first=header, ours=ours)
         self._limits.enter(session)
-        self._spawn(self._relay(connection, session, decision))
+        serve = self._hand_over if self._may_hand_over(session, decision) else self._relay
+        self._spawn(serve(connection, session, decision))
 
     def _refuse(
         self, connection: socket.socket, who: Arrival, decision: Decision, reply: Reply
@@ -50,6 +55,43 @@ class EdgeDoor(Door):
         if not await attach(connection, session.client):
             session.client.connection_lost(None)
         await self._serve(session, decision, self._connect)
+
+    def _may_hand_over(self, session: Session, decision: Decision) -> bool:
+        """Whether Postfix may have the connection itself: the filter has nothing to do with it."""
+        settings = self.settings
+        wanted = settings.config.upstream.handover == "pass" and settings.tls is None
+        return wanted and not self._is_of_interest(session, decision)
+
+    async def _hand_over(
+        self, connection: socket.socket, session: Session, decision: Decision
+    ) -> None:
+        """Judge a client whose connection nobody reads from, and let Postfix have it.
+
+        Where Postfix does not take it, the session is relayed.
+        """
+        decision = await self._judged(session, decision)
+        if decision.reply is not None:
+            self._limits.leave(session)
+            self._refuse(connection, session.arrival, decision, decision.reply)
+            return
+        ends = (*session.arrival.client, *arrival.endpoint(connection.getsockname()))
+        message = pass_attributes.message(*ends)
+        path = self.settings.config.upstream.pass_socket
+        check = await self._handover.hand_over(connection, message, path)
+        decision = decision._replace(checks=(*decision.checks, check))
+        if check.result == "ok":
+            connection.close()
+            self._handed_over(session, decision)
+            return
+        if not await attach(connection, session.client):
+            session.client.connection_lost(None)
+        await self._relay_to_postfix(session, decision, self._connect)
+
+    def _handed_over(self, session: Session, decision: Decision) -> None:
+        self._attend(session, decision)
+        self._record(session.arrival, decision)
+        session.end = "handed_over"
+        self._ended(session)
 
     async def _connect(self) -> Link:
         return await self._upstream.connect(self.settings.config.upstream)

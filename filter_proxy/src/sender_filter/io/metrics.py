@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from sender_filter.core.policy import Decision
 from sender_filter.core.records import Action, Function
-from sender_filter.io.messages import Status
+from sender_filter.io.messages.status import Status
 from sender_filter.settings import endpoints
 
 _MICROS = (10, 100, 1_000, 10_000, 50_000, 100_000, 500_000, 1_000_000, 3_000_000, 10_000_000)
@@ -25,17 +25,21 @@ _RETRY_SECONDS = 1.0
 
 
 class _Decisions(Collector):
-    """Counts decisions and checks in plain numbers, which the library's own counters lock."""
+    """Counts decisions and checks in plain numbers, which the library's own counters lock.
+
+    Attributes:
+        decided: How often each function has decided what.
+    """
 
     def __init__(self) -> None:
         """Nothing was decided yet."""
-        self._decisions: Counter[tuple[Function, Action]] = Counter()
+        self.decided: Counter[tuple[Function, Action]] = Counter()
         self._checks: dict[Function, list[int]] = {}
         self._micros: Counter[Function] = Counter()
 
     def count(self, decision: Decision) -> None:
         """A decision was made."""
-        self._decisions[decision.function, decision.action] += 1
+        self.decided[decision.function, decision.action] += 1
         for check in decision.checks:
             function, micros = check.function, check.micros
             buckets = self._checks.get(function)
@@ -50,7 +54,7 @@ class _Decisions(Collector):
             "sender_filter_decisions", "Decisions about clients and messages",
             labels=("function", "action"),
         )  # fmt: skip
-        for labels, count in self._decisions.items():
+        for labels, count in self.decided.items():
             decisions.add_metric(labels, count)
         checks = HistogramMetricFamily(
             "sender_filter_check_seconds", "Time that each check took", labels=("function",)
@@ -62,7 +66,11 @@ class _Decisions(Collector):
 
 
 class Metrics:
-    """Counts decisions as they are made; all else is looked up when it is asked for."""
+    """Counts decisions as they are made; all else is looked up when it is asked for.
+
+    Attributes:
+        decided: How often each function has decided what.
+    """
 
     def __init__(self, status: Callable[[], Status]) -> None:
         """Look the present state up in the filter's own status."""
@@ -71,6 +79,7 @@ class Metrics:
         decisions = _Decisions()
         self._registry.register(decisions)
         self.count = decisions.count
+        self.decided = decisions.decided
         self._sessions = self._gauge("sessions", "Sessions relayed now")
         self._refusing = self._gauge("refusing", "Refused clients still connected")
         self._lists = self._gauge("list_entries", "Entries of a list", "list")
@@ -78,6 +87,7 @@ class Metrics:
         self._zones = self._gauge(
             "zone_trusted", "Whether a block list is asked", "zone", "version"
         )
+        self._handed_over = self._gauge("handed_over", "Connections that Postfix itself has got")
         self._upstream = self._gauge("upstream_up", "Whether Postfix could be reached last")
         self._state = self._gauge("state_kept", "Whether blocks and counters are being kept")
         self._dropped = self._gauge("records_dropped", "Records lost since the start")
@@ -95,6 +105,7 @@ class Metrics:
         self._profiles.set(status.profiles)
         for zone in status.zones:
             self._zones.labels(zone.name, zone.version).set(zone.state == "trusted")
+        self._handed_over.set(status.handed_over)
         self._upstream.set(status.upstream.healthy is not False)
         self._state.set(status.state_problem is None)
         self._dropped.set(status.records_dropped)

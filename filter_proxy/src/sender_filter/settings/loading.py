@@ -75,7 +75,8 @@ def load(path: Path, pace: Pace = iter) -> Settings:
     )
     context, tls_files = tls.load(path, config.tls)
     files = {str(path.absolute()): stamp, **approved_files, **blocked_files, **tls_files}
-    policy = Policy(approved, blocked, _known_hosts(path, config.known_hosts))
+    known = known_hosts(path, config.known_hosts) if config.known_hosts.enabled else None
+    policy = Policy(approved, blocked, known)
     seconds = time.perf_counter() - start
     return Settings(path, config, policy, context, files, loaded, seconds)
 
@@ -86,14 +87,12 @@ def summary(settings: Settings) -> str:
     return f"{blocked} blocked and {approved} approved entries"
 
 
-def _known_hosts(config: Path, settings: KnownHosts) -> AddressList | None:
-    """The hosts of our own side; None if the function is off.
+def known_hosts(config: Path, settings: KnownHosts) -> AddressList:
+    """The hosts of our own side.
 
     Raises:
         ConfigError: An entry cannot be read.
     """
-    if not settings.enabled:
-        return None
     known = AddressList()
     known.read("known by default", source.KNOWN_BY_DEFAULT, flags=False)
     for key in ("networks", "cloud_prefilter_networks"):
