@@ -6,6 +6,7 @@ reply (``drop``) and logs a line or three. HAProxy and nginx close without a wor
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from side_by_side.servers import Server, running
 
 SIZES = (1, 10, 100, 1000)
 USUAL = 100
+WRITTEN_SECONDS = 2.0  # after which the last record is in its file, on any disk
 NOBODY = 9  # the port of an upstream that is never asked
 
 
@@ -67,6 +69,7 @@ def measure(folder: Path, load: Load, seconds: float) -> list[dict[str, Any]]:
         for name, figure in figures.items():
             most = 1.0 if name.startswith("postscreen") else None
             rows.append(row(f"processor for a refusal: {name}", mine, figure, "µs", most=most))
+        time.sleep(WRITTEN_SECONDS)
         refused = ours.status()["refused"]
     missing = refused - ours.decisions()
     rows.append(row(f"refusals without a record, of {refused}", missing, None, "count", below=1))

@@ -366,7 +366,7 @@ class Session:
             self.hooks.lingers.stop(self)
             self._over()
         if side.other.lost:
-            self._part()
+            self.part()
 
     def cut(self, why: End) -> None:
         """End the session from our side."""
@@ -407,7 +407,7 @@ class Session:
                 self.observer.close()
             self.hooks.ended(self)
 
-    def _part(self) -> None:
+    def part(self) -> None:
         """Let go of each other, for both connections are gone, and nobody calls any more.
 
         What holds itself would stay until Python's collector of cycles comes, and that comes the
