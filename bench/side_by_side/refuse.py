@@ -1,7 +1,8 @@
 """Refusals: a listed client connects, reads the reply, says QUIT and waits for the end.
 
 Every function of the filter is on, and each refusal leaves a record. postscreen(8) closes after its
-reply (``drop``) and logs a line or three. HAProxy and nginx close without a word and log nothing.
+reply (``drop``) and logs a line or three; Haraka closes after its reply. HAProxy and nginx close
+without a word and log nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from side_by_side.figures import in_turn, processor_micros, row
 from side_by_side.haproxy import HAProxy
+from side_by_side.haraka import Haraka
 from side_by_side.load import BLOCKED, Dialog, Load, Result
 from side_by_side.nginx import Nginx
 from side_by_side.ours import FULL_POLICY, SenderFilter
@@ -31,6 +33,7 @@ def measure(folder: Path, load: Load, seconds: float) -> list[dict[str, Any]]:
     haproxy = HAProxy(folder / "haproxy", NOBODY)
     postfix = Postfix(folder / "postfix")
     nginx = Nginx(folder / "nginx", NOBODY, NOBODY)
+    haraka = Haraka(folder / "haraka")
     rows = []
 
     def run(dialog: Dialog, port: int, sessions: int = USUAL) -> Result:
@@ -42,7 +45,7 @@ def measure(folder: Path, load: Load, seconds: float) -> list[dict[str, Any]]:
     def rate(dialog: Dialog, port: int, sessions: int) -> Callable[[], float]:
         return lambda: run(dialog, port, sessions).per_second
 
-    with running(ours, postfix, haproxy, nginx):
+    with running(ours, postfix, haproxy, nginx, haraka):
         for size in SIZES:
             figures = in_turn(
                 {
@@ -50,6 +53,7 @@ def measure(folder: Path, load: Load, seconds: float) -> list[dict[str, Any]]:
                     "postscreen": rate("refused", SCREENED, size),
                     "HAProxy": rate("dropped", haproxy.refusing, size),
                     "nginx": rate("dropped", nginx.refusing, size),
+                    "Haraka": rate("refused", haraka.port, size),
                 }
             )
             mine = figures.pop("ours")
@@ -63,6 +67,7 @@ def measure(folder: Path, load: Load, seconds: float) -> list[dict[str, Any]]:
                 "postscreen and its log": cost(postfix, "refused", SCREENED),
                 "HAProxy": cost(haproxy, "dropped", haproxy.refusing),
                 "nginx": cost(nginx, "dropped", nginx.refusing),
+                "Haraka": cost(haraka, "refused", haraka.port),
             }
         )
         mine = figures.pop("ours")
