@@ -1,10 +1,10 @@
 """A fleet is rolled out under mail, and things go wrong: is a message lost, a host half moved?
 
 Makes N gateways in the lab that SENDER_FILTER_LAB names, and sends mail to all of them without a
-pause. Meanwhile rollout.yml moves them to `edge` and back, and is disturbed: by a program that takes
-port 25, by SIGKILL of the play, by a gateway that loses power, by one that cannot be reached any
-more, by lists that refuse everybody. After each run the report is compared with the hosts. In the
-end each acknowledged message is looked for in the mail store.
+pause. Meanwhile rollout.yml moves them to `edge` and back, and is disturbed: by a program that
+takes port 25, by SIGKILL of the play, by a gateway that loses power, by one that cannot be reached
+any more, by lists that refuse everybody. After each run the report is compared with the hosts. In
+the end each acknowledged message is looked for in the mail store.
 """
 
 from __future__ import annotations
@@ -210,11 +210,10 @@ async def perform(act: Act, fleet: Fleet, folder: Path) -> Happened:
 
 async def _follow(play: asyncio.subprocess.Process, act: Act, fleet: Fleet) -> str:
     """The output of a play, which is disturbed when a batch comes to the hand-over."""
-    assert play.stdout is not None
     lines: list[str] = []
     batch = 0  # the line with which it has begun
     disturbing = None
-    async for line in play.stdout:
+    async for line in play.stdout or asyncio.StreamReader():
         lines.append(line.decode())
         if lines[-1].startswith("PLAY ["):
             batch = len(lines)

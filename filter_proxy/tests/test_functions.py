@@ -103,18 +103,6 @@ class Client:
         return [await self.reply(), *[await self.say(line) for line in lines]]
 
 
-@pytest.fixture
-def zones(tmp_path):
-    """A real rbldnsd, which runs as another user."""
-    folder = tmp_path / "zones"
-    folder.mkdir()
-    for each in (tmp_path, folder):
-        each.chmod(0o755)
-    found = rbldnsd.Rbldnsd(folder)
-    yield found
-    found.stop()
-
-
 async def started(proxy, postfix, more):
     await postfix.start()
     proxy.configure(postfix.port, more=more)
@@ -313,6 +301,9 @@ async def test_behind_a_known_host_the_origin_is_judged_and_nothing_half_deliver
     refused, passed = await judged_by_headers(proxy, 2)
     assert (refused["address"], refused["peer"], refused["hop"]) == ("203.0.113.7", ADDRESS, 2)
     assert (refused["function"], refused["action"]) == ("blocked", "permanent")
+    walk = [(hop["number"], hop["address"], hop.get("known", False)) for hop in refused["walk"]]
+    assert walk == [(1, "10.0.0.8", True), (2, "203.0.113.7", False)]
+    assert refused["walk"][1]["header"].startswith("from h1.example.test (h1.example.test [203.")
     assert (passed["address"], passed["action"]) == ("198.51.100.7", "pass")
 
 

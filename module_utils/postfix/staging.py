@@ -83,7 +83,7 @@ class Stage:
         return done.stdout, "\n".join(said)
 
     def _logged(self) -> list[str]:
-        """What the log says of the staged files: without a terminal postfix(1) tells nobody else."""
+        """What the log says of the staged files: postfix(1) without a terminal speaks there."""
         journal = ["journalctl", "--quiet", "--no-pager"]
         wanted = ["--facility=mail", "--output=cat", "--since=-1min"]
         try:

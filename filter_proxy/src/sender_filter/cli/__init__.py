@@ -7,6 +7,7 @@ from sender_filter.cli.chart import chart
 from sender_filter.cli.check import check
 from sender_filter.cli.check_config import check_config
 from sender_filter.cli.export import export
+from sender_filter.cli.fleet import fleet
 from sender_filter.cli.follow import follow
 from sender_filter.cli.import_list import command as import_list
 from sender_filter.cli.lists import lists
@@ -26,7 +27,7 @@ def main() -> None:
 
 
 for command in (
-    serve, check_config, status, check, log, follow, top, chart, lists, block, approve,
+    serve, check_config, status, fleet, check, log, follow, top, chart, lists, block, approve,
     export, import_list, profile, scan_reports,
 ):  # fmt: skip
     main.add_command(command)

@@ -13,11 +13,11 @@ import msgspec
 from sender_filter.core.addresses import Address
 from sender_filter.core.policy import Decision
 from sender_filter.core.received import fields, source
-from sender_filter.core.received.source import Source
+from sender_filter.core.received.source import Source, Step
 from sender_filter.core.records import Check
 from sender_filter.core.reputation import verdict
 from sender_filter.core.reputation.source import ZoneHealth
-from sender_filter.core.reputation.verdict import ZoneResult
+from sender_filter.core.reputation.verdict import Verdict, ZoneResult
 from sender_filter.core.runtime_lists import RuntimeLists
 from sender_filter.io.dns import CaresResolver
 from sender_filter.io.reputation import Reputation
@@ -31,10 +31,12 @@ class Judgement(NamedTuple):
     Attributes:
         origin: Where it comes from.
         decision: What happens to it.
+        walk: How the origin was found.
     """
 
     origin: Source
     decision: Decision
+    walk: Sequence[Step]
 
 
 class Judge:
@@ -76,6 +78,13 @@ class Judge:
             return decision._replace(checks=(*decision.checks, check))
         return await self._by_reputation(decision, address)
 
+    def at_once(self, decision: Decision, address: Address) -> Decision | None:
+        """What ``of_client`` will say, if nobody has to be waited for."""
+        if decision.settled or self._reputation is None or self._settings.policy.is_known(address):
+            return None
+        found = self._reputation.recall(address)
+        return None if found is None else self._with(decision, found, address)
+
     async def of_message(self, peer: Address, section: bytes, *, behind_postfix: bool) -> Judgement:
         """Judge a message of a known host by its header section.
 
@@ -88,16 +97,18 @@ class Judge:
         hops: Sequence[bytes] = fields.received(section)
         if behind_postfix:
             hops = source.behind_own(peer, hops)
-        origin = source.find(peer, hops, self._settings.policy.is_known)
+        walk = list(source.walk(hops, self._settings.policy.is_known))
+        origin = source.end_of(peer, walk)
         micros = (time.perf_counter_ns() - start) // 1000
         if origin.found == "none":
             why = origin.doubt or "every host on its way is known"
             check = Check("known_hosts", str(peer), "match", micros, why)
-            return Judgement(origin, Decision("none", "pass", (check,)))
+            return Judgement(origin, Decision("none", "pass", (check,)), walk)
         check = Check("known_hosts", str(origin.address), "no_match", micros, f"hop {origin.hop}")
         decision = self.by_lists(origin.address)
         decision = decision._replace(checks=(check, *decision.checks))
-        return Judgement(origin, await self._by_reputation(decision, origin.address))
+        decision = await self._by_reputation(decision, origin.address)
+        return Judgement(origin, decision, walk)
 
     def health(self) -> list[ZoneHealth]:
         """How each block list is doing."""
@@ -110,10 +121,13 @@ class Judge:
             self._reputation.start()
 
     async def _by_reputation(self, decision: Decision, address: Address) -> Decision:
-        settings = self._settings.config.reputation
         if decision.settled or self._reputation is None:
             return decision
-        found = await self._reputation.judge(address)
+        return self._with(decision, await self._reputation.judge(address), address)
+
+    def _with(self, decision: Decision, found: Verdict, address: Address) -> Decision:
+        """A decision on top of which the block lists have spoken."""
+        settings = self._settings.config.reputation
         shadow = settings.mode == "shadow" and found.action != "pass"
         checks = (*decision.checks, *(_zone_check(each, shadow=shadow) for each in found.zones))
         if shadow or found.action == "pass":

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from sender_filter.core.policy import Decision
 from sender_filter.core.records import Action, Check, Function
 from sender_filter.io.messages.lists import Entries, Found, ListName, Origin
-from sender_filter.io.messages.records import Records
+from sender_filter.io.messages.records import Gateways, Records
 from sender_filter.io.messages.status import Status
 
 MOST_ROWS = 1000
@@ -26,7 +26,8 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
             ``approve`` and ``release``: an operator's word about a network; ``entries``: those
             words, and what the functions have blocked; ``search``: entries of the lists, declared
             ones too; ``profile``: who is suspicious; ``records``: what was decided; ``report``:
-            what the scan service has found.
+            what the scan service has found; ``gateways``: what each gateway that shares records
+            has said of itself last.
         address: The address for ``check``, the network for an order (for ``release`` also an
             envelope sender), the client of a report.
         seconds: For how long; None: for good.
@@ -46,7 +47,7 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 
     command: Literal[
         "status", "check", "block", "approve", "release", "entries", "search", "profile",
-        "records", "report",
+        "records", "report", "gateways",
     ]  # fmt: skip
     address: str = ""
     seconds: Annotated[float, Meta(gt=0, le=10 * 365 * 86_400)] | None = None
@@ -152,7 +153,7 @@ class Explanation(Struct, frozen=True, tag_field="answer", tag="check"):
     reply: str | None
 
 
-Answer = Status | Explanation | Done | Entries | Found | Profiles | Records | Failure
+Answer = Status | Explanation | Done | Entries | Found | Profiles | Records | Gateways | Failure
 
 
 def explain(address: str, decision: Decision) -> Explanation:
