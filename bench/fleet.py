@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lab import ROOT, podman
 from outcome import outcome
 
-ROOT = Path(__file__).resolve().parent.parent
 FIRST, SECOND, VERIFY, DISABLE = PHASES = ("first enable", "second enable", "verify", "disable")
 OURS = {
     FIRST: "playbooks/enable_sender_filter.yml",
@@ -122,12 +122,6 @@ def purge() -> None:
     filters = ["--filter", label, "--filter", "label=sender-filter-role=gateway"]
     for name in podman("ps", "--format", "{{.Names}}", *filters).split():
         podman("exec", name, "sh", "-c", f"rm -rf {REMAINS} && systemctl daemon-reload")
-
-
-def podman(*arguments: str) -> str:
-    """What podman prints."""
-    command = ["podman", "--log-level=error", *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def bring_up(before: int, wanted: int) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import re
 import resource
 import subprocess
@@ -19,12 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lab import ROOT, count_arrivals, inventory, podman
 from outcome import outcome
 from smtp_load import Load, Tally
 
-ROOT = Path(__file__).resolve().parent.parent
-STORE = "/var/mail/store/new"
-STANDSTILL_SECONDS = 60  # mail that does not arrive in this time after other mail never will
 BY_HAND, OVERLAP = "by hand", "overlap"
 STRATEGIES = (BY_HAND, OVERLAP)
 PLAYS = ("enable_sender_filter.yml", "disable_sender_filter.yml")
@@ -44,20 +41,6 @@ class Row:
     seconds: list[float] = field(default_factory=list)
     lost: int = 0
     doubled: int = 0
-
-
-def podman(*arguments: str) -> str:
-    """What podman prints."""
-    command = ["podman", "--log-level=error", *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-def inventory() -> dict[str, dict[str, str]]:
-    """The lab's hosts."""
-    program = str(ROOT / "inventories/lab/hosts.py")
-    output = subprocess.run([program], check=True, capture_output=True).stdout
-    hosts: dict[str, dict[str, str]] = json.loads(output)["_meta"]["hostvars"]
-    return hosts
 
 
 async def play(name: str) -> str:
@@ -120,22 +103,6 @@ async def measure(strategy: str, switches: int, rate: int, hosts: dict[str, Any]
     row.tally = await load.stop()
     row.lost, row.doubled = count_arrivals(row.tally.acknowledged, hosts["mailstore"])
     return row
-
-
-def count_arrivals(subjects: list[str], mailstore: dict[str, str]) -> tuple[int, int]:
-    """How many acknowledged messages did not arrive, and how many arrived more than once."""
-    deadline, fewest = time.monotonic() + STANDSTILL_SECONDS, len(subjects)
-    wanted = set(subjects)
-    while True:
-        search = f"grep --recursive --no-filename '^Subject: load-' {STORE} || true"
-        arrived = podman("exec", mailstore["lab_container"], "sh", "-c", search).split("\n")
-        names = [line.removeprefix("Subject: ") for line in arrived]
-        missing = wanted - set(names)
-        if len(missing) < fewest:
-            deadline, fewest = time.monotonic() + STANDSTILL_SECONDS, len(missing)
-        if not missing or time.monotonic() > deadline:
-            return len(missing), sum(names.count(name) > 1 for name in wanted)
-        time.sleep(2)
 
 
 def table(rows: list[Row]) -> str:

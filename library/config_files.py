@@ -35,6 +35,11 @@ options:
         description: The permissions, as an octal number in quotes.
         type: str
         default: "0644"
+      group:
+        description: The group that owns the file. Empty means that it stays as it is; of a new file
+          it is root's.
+        type: str
+        default: ""
   checks:
     description: Commands, each a list of words. C(%s) in a word becomes the staging folder, in
       which the files lie side by side under their base names.
@@ -67,6 +72,7 @@ changed_files:
   elements: str
 """
 
+import grp
 import re
 import tempfile
 from pathlib import Path
@@ -79,6 +85,7 @@ FILE_OPTIONS: dict[str, dict[str, Any]] = {
     "content": {"type": "str"},
     "secret": {"type": "str", "no_log": True},
     "mode": {"type": "str", "default": "0644"},
+    "group": {"type": "str", "default": ""},
 }
 
 
@@ -126,8 +133,17 @@ def _differs(file: dict[str, Any]) -> bool:
     path = Path(file["path"])
     if not path.is_file():
         return True
-    same_mode = path.stat().st_mode & 0o7777 == int(file["mode"], 8)
-    return not same_mode or path.read_bytes() != _bytes(file)
+    status = path.stat()
+    same_mode = status.st_mode & 0o7777 == int(file["mode"], 8)
+    same_group = not file["group"] or _group_name(status.st_gid) == file["group"]
+    return not (same_mode and same_group) or path.read_bytes() != _bytes(file)
+
+
+def _group_name(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return ""
 
 
 def _bytes(file: dict[str, Any]) -> bytes:
@@ -188,6 +204,8 @@ def _put(module: AnsibleModule, file: dict[str, Any]) -> None:
     with open(descriptor, "wb") as temporary:  # noqa: PTH123 - takes the descriptor over
         temporary.write(_bytes(file))
     module.atomic_move(name, path)
+    if file["group"]:
+        module.set_group_if_different(path, file["group"], changed=False)
     module.set_mode_if_different(path, int(file["mode"], 8), changed=False)
 
 

@@ -98,6 +98,13 @@ options:
     description: Where the vendor's product is installed, with O(provider=imss).
     type: path
     default: /opt/trend/imss
+  clients:
+    description: How this project's filter brings its clients to Postfix in V(edge). V(relay), by a
+      session of its own; V(pass), it also hands connections over to a service of type C(pass),
+      which C(master.cf) then has.
+    type: str
+    choices: [relay, pass]
+    default: relay
   config_dir:
     description: Postfix's configuration directory.
     type: path

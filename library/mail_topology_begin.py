@@ -41,6 +41,13 @@ options:
     description: Where the vendor's product is installed, with O(provider=imss).
     type: path
     default: /opt/trend/imss
+  clients:
+    description: How this project's filter brings its clients to Postfix in V(edge). V(relay), by a
+      session of its own; V(pass), it also hands connections over to a service of type C(pass),
+      which C(master.cf) then has.
+    type: str
+    choices: [relay, pass]
+    default: relay
   config_dir:
     description: Postfix's configuration directory.
     type: path
@@ -109,6 +116,12 @@ snapshot:
   returned: success
   type: str
   sample: 20261124T053300Z
+way_to_postfix:
+  description: The socket by which Postfix takes connections over with O(clients=pass), and the
+    group that its folder belongs to.
+  returned: success
+  type: dict
+  sample: {socket: /var/spool/postfix/public/sender-filter, group: postdrop}
 linked:
   description: What the links in all snapshots point to, as the releases of the sender filter. Who
     removes it makes a way back impossible.
@@ -124,7 +137,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.postfix.errors import PostfixError
 from ansible.module_utils.snapshots.store import Store
-from ansible.module_utils.topology import journal
+from ansible.module_utils.topology import journal, passing
 from ansible.module_utils.topology.arguments import (
     CONFIG_DIR,
     PORTS,
@@ -175,6 +188,7 @@ def main() -> None:
         seen=seen_topology(survey),
         differences=differences(survey, request.topology),
         listen_addresses=survey.listen_addresses(),
+        way_to_postfix=passing.way_in(survey),
         linked=sorted(Store().linked()),
     )
 

@@ -30,6 +30,13 @@ options:
     description: Where the vendor's product is installed, with O(provider=imss).
     type: path
     default: /opt/trend/imss
+  clients:
+    description: How this project's filter brings its clients to Postfix in V(edge). V(relay), by a
+      session of its own; V(pass), it also hands connections over to a service of type C(pass),
+      which C(master.cf) then has.
+    type: str
+    choices: [relay, pass]
+    default: relay
   config_dir:
     description: Postfix's configuration directory.
     type: path
@@ -150,6 +157,19 @@ risks:
     place: {description: "File, line and service, or the port.", type: str}
     text: {description: "What is dangerous, and why.", type: str}
     cure: {description: What ends it., type: str}
+run_time:
+  description: Blocks and approvals that operators have made at run time, beside the declared lists,
+    the newest first. They are no differences.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    network: {description: The addresses., type: str}
+    kind: {description: "V(block) or V(approval).", type: str}
+    author: {description: Who has made it., type: str}
+    since: {description: Since when., type: str}
+    until: {description: Until when; none if it has no end., type: str}
+    comment: {description: Why., type: str}
 obstacles:
   description: What makes a move to the declared topology impossible now, with the cure.
   returned: always
@@ -164,7 +184,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.postfix.errors import PostfixError
 from ansible.module_utils.snapshots.store import Store
-from ansible.module_utils.topology import effective, fronts, journal, record
+from ansible.module_utils.topology import effective, fronts, journal, record, run_time
 from ansible.module_utils.topology.arguments import (
     CONFIG_DIR,
     PORTS,
@@ -201,7 +221,7 @@ def main() -> None:
             f"into one by a play (there is no {record.FILE})"
         )
     found = facts(survey, topology)
-    found["differences"] += _unfinished()
+    found["differences"] += journal.unfinished()
     module.exit_json(
         changed=False,
         declared=topology,
@@ -209,6 +229,7 @@ def main() -> None:
         listen_addresses=survey.listen_addresses(),
         risks=[asdict(one) for one in risks(survey, topology, settings)],
         snapshots=_snapshots(),
+        run_time=run_time.entries(survey),
         obstacles=obstacles(survey, topology),
     )
 
@@ -224,14 +245,6 @@ def _look(params: dict[str, Any]) -> Survey:
         wait_until(lambda: not any(filter_state(one).waits for one in fronts.ALL), BACK_SECONDS)
         survey = look()
     return survey
-
-
-def _unfinished() -> list[str]:
-    move = journal.read()
-    if move is None or move.stage != journal.MOVING:
-        return []
-    text = "is under way, or was interrupted and is about to be taken back (mail-topology recover)"
-    return [f"a move to {move.topology} {text}"]
 
 
 def _snapshots() -> list[dict[str, str]]:

@@ -7,6 +7,8 @@ import os
 import pytest
 from harness import Filter
 from hypothesis import settings
+from key_value import SERVER, Server
+from rbldnsd import Rbldnsd
 
 TEST_SECONDS = 30
 
@@ -32,3 +34,24 @@ def proxy(tmp_path):
     made = Filter(tmp_path)
     yield made
     made.kill()
+
+
+@pytest.fixture
+def server(tmp_path_factory):
+    if SERVER is None:
+        pytest.skip("neither valkey-server nor redis-server is installed")
+    made = Server(tmp_path_factory.mktemp("kv"))
+    made.start()
+    yield made
+    made.stop()
+
+
+def zones(tmp_path):
+    """A real rbldnsd, which runs as another user."""
+    folder = tmp_path / "zones"
+    folder.mkdir()
+    for each in (tmp_path, folder):
+        each.chmod(0o755)
+    found = Rbldnsd(folder)
+    yield found
+    found.stop()

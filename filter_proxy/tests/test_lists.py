@@ -48,7 +48,7 @@ def test_a_mapped_client_is_found_under_its_ipv4_entry_and_not_under_ipv6():
     [
         ("192.0.2.1 forever", True, "x.list:2: '192.0.2.1 forever' is not an IP address"),
         ("192.0.2.1 temporary", False, "x.list:2: 'temporary' has no meaning on an approved list"),
-        ("temporary", True, "x.list:2: '' is not an IP address"),
+        ("temporary", True, "x.list:2: 'temporary' is not an IP address"),
         ("192.0.2.1, 192.0.2.2", True, "x.list:2: "),
     ],
 )

@@ -32,6 +32,11 @@ def keeper(addresses):
     return made
 
 
+def asked_of(made):
+    """An operator who has no lists and whose orders nobody records."""
+    return Operator(made, lambda: None, lambda _: None)
+
+
 class Turns:
     """How much was done of something between two turns of the loop."""
 
@@ -55,7 +60,7 @@ class Turns:
 
 
 async def test_the_loop_turns_while_a_hundred_thousand_profiles_are_looked_at(monkeypatch):
-    asked = Operator(keeper(MANY))
+    asked = asked_of(keeper(MANY))
     turns = Turns(monkeypatch, profiler, "judge")
     answer = await turns.watch(asked.answer(Request("profile", limit=5)))
     assert turns.done == MANY
@@ -69,21 +74,21 @@ async def test_the_loop_turns_while_a_hundred_thousand_entries_are_listed(monkey
     for n in range(MANY):
         made.lists.put(Entry(Network(4, n, 32), "operator", 1.0, "block", FOR_EVER), 1.0)
     turns = Turns(monkeypatch, operator, "_entry")
-    answer = await turns.watch(Operator(made).answer(Request("entries")))
+    answer = await turns.watch(asked_of(made).answer(Request("entries")))
     assert len(answer.entries) == turns.done == MANY
     assert turns.longest <= MANY / 500
 
 
 @pytest.mark.parametrize("limit", [1, 3, 1000])
 async def test_those_with_the_most_bad_messages_come_first(limit):
-    answer = await Operator(keeper(500)).answer(Request("profile", limit=limit))
+    answer = await asked_of(keeper(500)).answer(Request("profile", limit=limit))
     assert [row.bad for row in answer.rows] == list(range(500, 200, -1))[:limit]
     assert answer.found == 300
 
 
 async def test_what_is_forgotten_meanwhile_is_no_matter():
     made = keeper(500)
-    task = asyncio.create_task(Operator(made).answer(Request("profile", limit=1000)))
+    task = asyncio.create_task(asked_of(made).answer(Request("profile", limit=1000)))
     await asyncio.sleep(0)
     made.profiler.forget(Network(4, 0, 0))
     assert len((await task).rows) <= 100

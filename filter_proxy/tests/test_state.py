@@ -3,9 +3,7 @@
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from key_value import SERVER, Server
 
 from sender_filter.core import addresses, networks
 from sender_filter.core.networks import Network
@@ -28,47 +27,12 @@ from sender_filter.state.memory import Memory
 from sender_filter.state.redis import Redis
 from sender_filter.state.sqlite import Sqlite
 
-SERVER = shutil.which("valkey-server") or shutil.which("redis-server")
 HOST = addresses.parse("192.0.2.1")
 [SUBJECT] = networks.parse("192.0.2.1")
 RULES = Rules(spam=Rule(enabled="on"))
 NET = Network(4, 0xC0000200, 24)
 SENDER = Sender.of("192.0.2.1")
 """A mailbox that looks like an address, with whose block its own must not be confused."""
-
-
-class Server:
-    """A Valkey or Redis server on a UNIX socket."""
-
-    def __init__(self, folder, *options):
-        self.socket, self._folder, self._options = folder / "s", folder, options
-        self.url = f"unix://{self.socket}"
-        self.process = None
-
-    def start(self):
-        words = ["--port", "0", "--unixsocket", self.socket, "--save", "", "--dir", self._folder]
-        self.process = subprocess.Popen([SERVER, *words, *self._options], stdout=subprocess.DEVNULL)
-        for _ in range(500):
-            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
-                probe.connect(str(self.socket))  # it is there a moment before anybody listens
-                return
-            time.sleep(0.01)
-        raise AssertionError("the server does not start")
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait()
-        self.socket.unlink(missing_ok=True)
-
-
-@pytest.fixture
-def server(tmp_path_factory):
-    if SERVER is None:
-        pytest.skip("neither valkey-server nor redis-server is installed")
-    made = Server(tmp_path_factory.mktemp("kv"))
-    made.start()
-    yield made
-    made.stop()
 
 
 @pytest.fixture(autouse=True)

@@ -59,6 +59,25 @@ def test_a_client_refused_for_now_is_closed_at_once():
     assert refusal.greeting().startswith(b"421 4.7.0 ")
 
 
+@pytest.mark.parametrize(
+    ("speech", "goodbye"),
+    [
+        ([b"QUIT\r\n"], True),
+        ([b"QU", b"IT\r\n"], True),
+        ([b"EHLO x\r\n", b"quit\n"], True),
+        ([b"QUIT\r\nNOOP\r\n"], False),
+        ([b"QUIT\r\nNO"], False),
+        ([b"NOOP\r\n" * MOST_LINES], False),
+        ([b"NOOP\r\n"], False),
+    ],
+)
+def test_only_who_says_nothing_after_quit_has_taken_leave(speech, goodbye):
+    refusal = Refusal(FOR_GOOD)
+    for data in speech:
+        refusal.receive(data)
+    assert refusal.goodbye == goodbye
+
+
 def test_time_lines_and_bytes_are_bounded():
     refusal = Refusal(FOR_GOOD)
     assert refusal.expire().startswith(b"421 4.4.2 ")

@@ -47,10 +47,16 @@ class Trace:
 
     @property
     def departure(self) -> Delivery | None:
-        """How another host took it, None while none has."""
+        """How another host took it, None while none has, or while a queue before has not said so.
+
+        The scan service is logged as the receiver of a message when it has answered. That may be
+        after Postfix behind it has handed the message on.
+        """
         for hop in self.hops:
             done = hop.delivery
-            if done and done.status == SENT and not self._is_scan(done):
+            if done is None:
+                return None
+            if done.status == SENT and not self._is_scan(done):
                 return done
         return None
 

@@ -76,10 +76,24 @@ class Stage:
         )
         said = done.stderr.replace(str(self.staged), str(self.folder)).splitlines()
         if done.returncode or any(re.search(r": (fatal|error|panic): ", line) for line in said):
-            words = "; ".join(_telling(said)) or f"it ended with {done.returncode}"
+            said = _telling(said) or _telling(self._logged())
+            words = "; ".join(said) or f"it ended with {done.returncode}"
             msg = f"'{program} {' '.join(arguments)}' refuses the new configuration: {words}"
             raise InvalidConfig(msg)
         return done.stdout, "\n".join(said)
+
+    def _logged(self) -> list[str]:
+        """What the log says of the staged files: postfix(1) without a terminal speaks there."""
+        journal = ["journalctl", "--quiet", "--no-pager"]
+        wanted = ["--facility=mail", "--output=cat", "--since=-1min"]
+        try:
+            subprocess.run([*journal, "--sync"], check=False, capture_output=True)
+            shown = subprocess.run([*journal, *wanted], check=False, capture_output=True)
+        except OSError:
+            return []  # the log is not systemd's
+        log = shown.stdout.decode(errors="surrogateescape").splitlines()
+        lines = [line for line in log if str(self.staged) in line]
+        return [line.replace(str(self.staged), str(self.folder)) for line in lines]
 
 
 def _telling(said: list[str]) -> list[str]:

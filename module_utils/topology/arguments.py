@@ -21,6 +21,7 @@ CONFIG_DIR: dict[str, dict[str, Any]] = {"config_dir": {"type": "path", "default
 PROVIDER: dict[str, dict[str, Any]] = {
     "provider": {"type": "str", "choices": ["native", "imss"], "default": "native"},
     "imss_home": {"type": "path", "default": "/opt/trend/imss"},
+    "clients": {"type": "str", "choices": ["relay", "pass"], "default": "relay"},
 }
 TOPOLOGY: dict[str, Any] = {"type": "str", "choices": list(TOPOLOGIES)}
 
@@ -43,4 +44,5 @@ def provider_in(params: Mapping[str, Any]) -> Provider:
     Raises:
         InvalidValue: its home is no path that Postfix can be told.
     """
-    return provider_of(params["imss_home"] if params["provider"] == "imss" else "")
+    home = params["imss_home"] if params["provider"] == "imss" else ""
+    return provider_of(home, hands_over=params["clients"] == "pass")

@@ -11,7 +11,7 @@ from ..postfix import atomic
 from ..postfix.errors import PostfixError
 from ..snapshots.snapshot import SnapshotError
 from ..snapshots.store import Store
-from . import journal, nightly, restore
+from . import journal, nightly, restore, show
 from .diagnosis import lines, port_table, seen_topology
 from .survey import SurveyError
 from .switch import LAST, SwitchError, rollback
@@ -29,6 +29,10 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mail-topology", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    looking = commands.add_parser("show", help="who owns which port, and what mends it")
+    looking.add_argument("--config-dir", type=Path, default=Path("/etc/postfix"))
+    looking.add_argument("--json", action="store_true", help="one line of JSON")
+    looking.set_defaults(run=_show)
     listing = commands.add_parser("snapshots", help="list the snapshots of this host")
     listing.set_defaults(run=_list)
     back = commands.add_parser("rollback", help="bring the host back to a snapshot")
@@ -49,6 +53,14 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--notify-mail", default="", metavar="ADDRESS")
         one.set_defaults(run=_heal, restart=name == "nightly")
     return parser
+
+
+def _show(options: argparse.Namespace) -> None:
+    """Say what the host is; exit code 1 where it cannot be looked at."""
+    shown = show.look(options.config_dir)
+    print(show.document(shown) if options.json else "\n".join(show.text(shown)))
+    if shown["error"]:
+        sys.exit(1)
 
 
 def _list(_: argparse.Namespace) -> None:

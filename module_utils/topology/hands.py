@@ -10,7 +10,7 @@ from dataclasses import replace
 from ..postfix import atomic
 from ..postfix.lines import encode
 from ..postfix.master_cf import MasterDocument
-from . import filter_status, fronts, model, record, services, sessions, sockets
+from . import filter_status, fronts, model, passing, record, services, sessions, sockets
 from .fronts import Front
 from .goal import Goal
 from .request import Outcome, Request
@@ -85,7 +85,11 @@ class Hands:
             # A socket whose owner cannot be named is Postfix's own, being closed this moment.
             if model.UNNAMED in owners:
                 return False
-        return True
+        return passing.is_served(survey.postfix.master_pid) == self.hands_over()
+
+    def hands_over(self) -> bool:
+        """Whether the goal has Postfix take connections over from the filter."""
+        return bool(passing.entries(MasterDocument.parse(self.goal.master_cf)))
 
     def main_cf_is_wrong(self) -> bool:
         """Whether main.cf lacks anything that the filter needs there."""
@@ -170,8 +174,9 @@ class Hands:
                 return True
             if time.monotonic() - began > PATIENCE_SECONDS:
                 left = [one for port in given_up for one in now.on(port)]
+                left += [] if self.hands_over() else passing.listeners()
                 services.end_children(left, now.postfix.master_pid)
-                services.end_all(now.remnants())
+                services.end_all(now.remnants() + passing.abandoned())
             return False
 
         return services.wait_until(watch, SETTLE_SECONDS)
@@ -279,6 +284,10 @@ class Hands:
         count = sessions.of_filter if of_filter else sessions.of_postfix
         self._drain(lambda: count(self.ports.listen))
 
+    def drain_handed_over(self) -> None:
+        """Wait in the same way for clients of the filter whom Postfix has taken over."""
+        self._drain(lambda: sessions.handed_over(self.ports.listen))
+
     def drain_proxy(self) -> None:
         """Wait in the same way for clients whose mail still goes through the filter, and for it."""
         listen, proxy = self.ports.listen, self.ports.proxy
@@ -365,11 +374,13 @@ class Hands:
 def _with_services(data: bytes, other: bytes, ports: list[int]) -> bytes:
     """A master.cf, and below it the entries of another one that it has not."""
     present, wanted = MasterDocument.parse(data), MasterDocument.parse(other)
-    entries = [
-        encode("".join(entry.lines).removesuffix("\n") + "\n")
+    missing = [
+        entry
         for port in ports
         if not present.listening_on(port)
         for entry in wanted.listening_on(port)
     ]
+    missing += [] if passing.entries(present) else passing.entries(wanted)
+    entries = [encode("".join(entry.lines).removesuffix("\n") + "\n") for entry in missing]
     gap = b"" if data.endswith(b"\n") else b"\n"
     return data + gap + b"".join(entries) if entries else data

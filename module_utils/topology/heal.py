@@ -56,7 +56,9 @@ def declared(config_dir: Path) -> Request:
             smtp_address=move.get("smtp_address", LOOPBACK),
             options=move.get("options", old),
             listen_addresses=tuple(move.get("listen_addresses", ())),
-            provider=provider_of(move.get("imss_home", "")),
+            provider=provider_of(
+                move.get("imss_home", ""), hands_over=bool(move.get("hands_over"))
+            ),
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         msg = f"the record {record.FILE} cannot be read ({error!r}): run the last play again"

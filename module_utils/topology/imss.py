@@ -18,7 +18,7 @@ from pathlib import Path
 from ..postfix import import_environment, staging
 from . import filter_status, fronts, model
 from .fronts import Front
-from .native import NATIVE
+from .native import Native
 from .provider import Provider
 from .services import ServiceError, wait_until
 from .sockets import PROC, Listener, Process, listeners
@@ -29,9 +29,9 @@ SCRIPT_SECONDS, START_SECONDS = 120.0, 20.0
 LONGEST_OUTPUT = 2000
 
 
-def provider_of(home: str) -> Provider:
+def provider_of(home: str, *, hands_over: bool = False) -> Provider:
     """The provider of a host; without a home of the vendor's product it is this project's own."""
-    return Imss(home) if home else NATIVE
+    return Imss(home) if home else Native(hands_over)
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Imss(Provider):
     lingers = False
     follows = False
     proxy_protocol = False
+    hands_over = False
 
     def __post_init__(self) -> None:
         """Refuse a path that import_environment could not hold.

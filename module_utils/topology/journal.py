@@ -45,6 +45,15 @@ def read() -> Move | None:
         return None
 
 
+def unfinished() -> list[str]:
+    """That a move is under way, or was interrupted, as a sentence; nothing if there is none."""
+    move = read()
+    if move is None or move.stage != MOVING:
+        return []
+    text = "is under way, or was interrupted and is about to be taken back (mail-topology recover)"
+    return [f"a move to {move.topology} {text}"]
+
+
 def write(move: Move) -> None:
     """Keep a move; on disk before it returns."""
     FILE.parent.mkdir(mode=0o755, parents=True, exist_ok=True)

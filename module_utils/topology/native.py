@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from . import filter_status, fronts, model, services
+from . import filter_status, fronts, model, passing, services
 from .fronts import Front
 from .provider import Provider
 from .sockets import Listener, Process
 from .survey import FilterState, Survey, filter_state
 
 
+@dataclass(frozen=True)
 class Native(Provider):
     """The filter of this project."""
 
+    hands_over: bool = False
     home = ""
     fronts = fronts.ALL
     alone = ""
@@ -60,13 +63,13 @@ class Native(Provider):
         """The end of its log."""
         return services.last_words(front.service_unit)
 
-    def obstacles(self, _survey: Survey, _topology: str) -> list[str]:
-        """None: role sender_filter installs all it needs."""
-        return []
+    def obstacles(self, survey: Survey, topology: str) -> list[str]:
+        """What keeps Postfix from taking connections over; role sender_filter installs the rest."""
+        return passing.obstacles(survey, topology) if self.hands_over else []
 
-    def differences(self, _survey: Survey, _topology: str) -> list[str]:
-        """None beside those of its units and ports."""
-        return []
+    def differences(self, survey: Survey, topology: str) -> list[str]:
+        """Of the service that takes connections over."""
+        return passing.differences(survey, wanted=self.hands_over and topology == model.EDGE)
 
     def main_cf(self, _survey: Survey, data: bytes) -> bytes:
         """It needs nothing there."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from functools import partial
 
-from . import fronts, inline, model, services, sessions, steering
+from . import fronts, handed_over, inline, model, services, sessions, steering
 from .hands import Hands, Step
 from .services import wait_until
 from .sockets import Listener, reachable
@@ -83,7 +83,7 @@ def steps(hands: Hands) -> list[Step]:
         todo.append(("see the filter live", hands.watch_filter))
     if not goal.filter_on and not before.filter.stopped:
         todo.append(("stop the sender filter", hands.stop_filter))
-    todo += inline.closing(hands)
+    todo += inline.closing(hands) + handed_over.closing(hands)
     if steered or goal.master_cf != before.postfix.master_cf or not hands.in_place(before):
         taking = [("take away what Postfix has no more", way.settle)]
         todo += inline.joining(hands) or taking

@@ -5,7 +5,7 @@ For a moment nobody listens, and sessions of Postfix on the port are cut. It wor
 
 from __future__ import annotations
 
-from . import inline, model, sessions
+from . import handed_over, inline, model, sessions
 from .hands import Hands, Step
 
 MOVE = "move Postfix in master.cf and reload it"
@@ -27,6 +27,7 @@ def steps(hands: Hands) -> list[Step]:
     stays = listen in goal.postfix_on
     if stays:
         todo += inline.closing(hands)
+    todo += handed_over.closing(hands)
     if goal.master_cf != before.postfix.master_cf or not hands.in_place(before):
         moving = TAKE if stays and inline.closes(hands) else MOVE
         todo += inline.joining(hands) or [(moving, lambda: _settle(hands))]

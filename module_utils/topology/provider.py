@@ -27,6 +27,7 @@ class Provider(ABC):
         lingers: whether its running sessions go on after it was stopped.
         follows: whether it listens on the addresses that Postfix had.
         proxy_protocol: whether it tells Postfix the client's address by the PROXY protocol.
+        hands_over: whether it hands connections over to Postfix that it has nothing to do with.
     """
 
     home: str
@@ -35,6 +36,7 @@ class Provider(ABC):
     lingers: bool
     follows: bool
     proxy_protocol: bool
+    hands_over: bool
 
     @abstractmethod
     def state(self, front: Front, ports: model.Ports, listeners: Sequence[Listener]) -> FilterState:

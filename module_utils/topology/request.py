@@ -69,6 +69,7 @@ class Request:
             "options": dict(self.options),
             "ports": asdict(self.ports),
             **({"imss_home": self.provider.home} if self.provider.home else {}),
+            **({"hands_over": True} if self.provider.hands_over else {}),
         }
 
     def look(self) -> Survey:
@@ -100,6 +101,7 @@ class Request:
             previous=record.options(),
             between=self.between(survey),
             proxied=self.provider.proxy_protocol,
+            passes=self.provider.hands_over,
         )
 
     @property

@@ -7,8 +7,9 @@ import os
 import signal
 import socket
 
+from . import passing
 from .fronts import SERVICE_UNITS
-from .sockets import LISTEN, Listener, Socket, listening, processes_by_inode, read_tables
+from .sockets import LISTEN, Listener, Process, Socket, listening, processes_by_inode, read_tables
 
 Ends = tuple[str, tuple[str, int]]
 """A connection: our address, and the address and port of the other end."""
@@ -29,13 +30,18 @@ def end(port: int, connections: frozenset[Ends]) -> None:
 
 
 def of_filter(port: int) -> int:
-    """How many sessions on a port the sender filter serves."""
-    return sum(_by_filter(_connections(port)))
+    """How many sessions on a port the sender filter serves, or has handed over to Postfix."""
+    return sum(map(_is_filters, _served(port)))
 
 
 def of_postfix(port: int) -> int:
-    """How many sessions on a port anybody but the sender filter serves."""
-    return sum(not filters for filters in _by_filter(_connections(port)))
+    """How many sessions on a port anybody else serves."""
+    return sum(not _is_filters(owners) for owners in _served(port))
+
+
+def handed_over(port: int) -> int:
+    """How many sessions on a port Postfix has taken over from the sender filter."""
+    return sum(any(map(passing.serves, owners)) for owners in _served(port))
 
 
 def waiting(listener: Listener) -> int:
@@ -44,7 +50,7 @@ def waiting(listener: Listener) -> int:
 
 
 def reaches_filter(address: str, port: int, seconds: float = 30) -> bool:
-    """Whether a new connection to an address is served by the sender filter.
+    """Whether a new connection to an address comes to the sender filter.
 
     Raises:
         OSError: nobody greets.
@@ -56,8 +62,7 @@ def reaches_filter(address: str, port: int, seconds: float = 30) -> bool:
             msg = "closed without a greeting"
             raise OSError(msg)
         # The address too: at a busy port another client may well use the same number.
-        served = [row for row in _connections(port) if row.peer == own]
-        answer = any(_by_filter(served))
+        answer = any(map(_is_filters, _served(port, own)))
         probe.sendall(b"QUIT\r\n")
         reader.readline(512)
     return answer
@@ -69,11 +74,12 @@ def _connections(port: int) -> list[Socket]:
     return list({(row.address, row.peer): row for row in rows}.values())
 
 
-def _by_filter(rows: list[Socket]) -> list[bool]:
-    """For each connection that a process has, whether that is the filter."""
+def _served(port: int, client: tuple[str, int] | None = None) -> list[list[Process]]:
+    """The processes of each connection that any has, of one client or of all."""
+    rows = [row for row in _connections(port) if client in (None, row.peer)]
     owners = processes_by_inode({row.inode for row in rows if row.inode})
-    return [
-        any(process.unit in SERVICE_UNITS for process in owners[row.inode])
-        for row in rows
-        if row.inode in owners
-    ]
+    return [owners[row.inode] for row in rows if row.inode in owners]
+
+
+def _is_filters(owners: list[Process]) -> bool:
+    return any(one.unit in SERVICE_UNITS or passing.serves(one) for one in owners)

@@ -17,7 +17,7 @@ from ..postfix import atomic, staging
 from ..postfix.errors import PostfixError
 from ..snapshots.snapshot import Snapshot, SnapshotError
 from ..snapshots.store import Store
-from . import fronts, goal, guard, journal, photograph, probe, ways
+from . import fronts, goal, guard, handed_over, journal, photograph, probe, ways
 from .diagnosis import differences
 from .forecast import foreseen
 from .hands import Hands, Step
@@ -214,6 +214,8 @@ def _steps(hands: Hands) -> list[Step]:
     """The steps that are left."""
     todo = _environment_steps(hands) + ways.steps(hands)
     for front in hands.stale_fronts():
+        if front == fronts.EDGE and handed_over.relays(hands):
+            continue  # it was told before
         needs = hands.before.front(front).needs
         todo += [
             (f"let the running filter {needs}", partial(hands.refresh_filter, front)),

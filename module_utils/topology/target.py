@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ..postfix.master_cf import Entry, MasterDocument
 from ..postfix.move import move, move_back
 from ..postfix.service import identity, port_of
-from . import model
+from . import model, passing
 from .between import Between
 
 SMTP_PORT, TYPE = 25, "inet"
@@ -39,6 +39,7 @@ def master_cf(
     previous: Mapping[str, str] | None = None,
     between: Between | None = None,
     proxied: bool = True,
+    passes: bool = False,
 ) -> bytes:
     """The bytes of master.cf in `topology`.
 
@@ -51,8 +52,9 @@ def master_cf(
         previous: the overrides of the last move, as far as they are known.
         between: the place of the filter in `inline`.
         proxied: whether the filter in front speaks the PROXY protocol.
+        passes: whether it hands connections over to Postfix as well.
     """
-    document = MasterDocument.parse(current)
+    document = passing.take_out(MasterDocument.parse(current))
     if between:
         document = between.take_out(document, service)
     home = document.find(service, TYPE)
@@ -76,6 +78,8 @@ def master_cf(
     document = change(document, service, TYPE, moved_to, options)
     if between and topology == model.INLINE:
         document = between.put_in(document, service)
+    if passes and topology == model.EDGE:
+        document = passing.put_in(document, moved_to)
     return document.render()
 
 

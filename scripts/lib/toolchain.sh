@@ -41,14 +41,21 @@ use_environment() { # NAME (control, test or fuzz)
   export ANSIBLE_CONFIG=$ROOT/ansible.cfg
 }
 
-# Installs the filter as a gateway gets it: out of the archive, in an environment of its own.
-install_filter() { # FOLDER
+# How pip takes what a program needs out of its archive, and from nowhere else.
+FROM_ARCHIVE=(install --quiet --disable-pip-version-check --no-index --require-hashes)
+
+# Unpacks the archive of the filter, or with --console of its console, for that version of Python.
+unpack_archive() { # FOLDER [--console] PYTHON
   local archive
-  archive=$("$ROOT/scripts/wheelhouse" "$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')" | tail -n 1)
+  archive=$("$ROOT/scripts/wheelhouse" "${@:2}" | tail -n 1)
   tar -C "$1" -xzf "$archive"
+}
+
+# Installs the filter, or with --console its console, as a gateway gets it: out of the archive, in an environment of its own.
+install_filter() { # FOLDER [--console]
+  unpack_archive "$@" "$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
   python3 -m venv "$1"
-  "$1/bin/pip" install --quiet --disable-pip-version-check --no-index --require-hashes \
-    --find-links "$1/wheels" --requirement "$1/requirements.txt"
+  "$1/bin/pip" "${FROM_ARCHIVE[@]}" --find-links "$1/wheels" --requirement "$1/requirements.txt"
 }
 
 mkdir -p "$CACHE"

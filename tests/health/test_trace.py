@@ -32,6 +32,18 @@ def test_it_has_not_left_before_the_next_host_has_answered(name: str) -> None:
     assert trace(lines[: last + 1], PROBE, 10025).departure is not None
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_it_has_not_left_before_the_scan_service_is_known_to_have_had_it(name: str) -> None:
+    """Amavis answers after Postfix behind it may have handed the message on (seen under load)."""
+    lines = log(name)
+    late = [line for line in lines if line.program == "postfix/scan/smtp"]
+    early = [line for line in lines if line not in late]
+    assert trace(early, PROBE, 10025).departure is None
+    found = trace([*early, *late], PROBE, 10025)
+    assert found.departure is not None
+    assert found.scanned
+
+
 def test_another_message_is_none_of_it() -> None:
     found = trace(log("edge-3.7"), "<other@example.test>", 10025)
     assert (found.hops, found.departure, found.last) == ((), None, "the log has no line of it")

@@ -226,3 +226,53 @@ def test_another_port_than_25_has_its_number_as_its_name() -> None:
     there = master_cf(home, model.EDGE, MOVED_TO, {}, service="2600")
     assert MasterDocument.parse(there).find(MOVED_TO, "inet")
     assert master_cf(there, model.DIRECT, MOVED_TO, {}, service="2600") == home
+
+
+def passing(data: bytes, topology: str = model.EDGE, **overrides: str) -> bytes:
+    """The file where the filter hands connections over to Postfix as well."""
+    return master_cf(data, topology, MOVED_TO, overrides, passes=True)
+
+
+@given(gateways(), ADDRESSES, OVERRIDES)
+def test_the_service_that_takes_connections_over_comes_and_goes_byte_for_byte(
+    gateway: tuple[bytes, str], to: str, overrides: dict[str, str]
+) -> None:
+    data, command = gateway
+    edge = to_edge(data, to, **overrides)
+    there = master_cf(data, model.EDGE, to, overrides, passes=True)
+    assert (there != edge) == (command == "smtpd")
+    assert master_cf(there, model.EDGE, to, overrides, passes=True) == there
+    assert master_cf(edge, model.EDGE, to, overrides, passes=True) == there
+    assert to_edge(there, to, **overrides) == edge
+    assert to_direct(there, to, **overrides) == data
+    assert master_cf(there, model.DIRECT, to, overrides, passes=True) == data
+
+
+@given(gateways(), OVERRIDES)
+def test_it_is_as_the_service_behind_the_filter_but_for_the_header(
+    gateway: tuple[bytes, str], overrides: dict[str, str]
+) -> None:
+    data, command = gateway
+    assume(command == "smtpd")
+    document = MasterDocument.parse(passing(data, **overrides))
+    (behind,) = document.find(MOVED_TO, "inet")
+    (taking,) = document.find("sender-filter", "pass")
+    expected = dict(behind.options)
+    expected.pop("smtpd_upstream_proxy_protocol")
+    assert dict(taking.options) == expected
+    assert taking.fields[3:] == behind.fields[3:]
+    assert taking.fields[2] == "n"
+
+
+def test_the_stock_entry_with_both_services() -> None:
+    assert passing(STOCK) == to_edge(STOCK) + (
+        b"sender-filter  pass  n       -       y       -       -       smtpd\n"
+        b"  -o smtpd_forbid_bare_newline=normalize\n"
+        b"  -o smtpd_forbid_bare_newline_exclusions=\n"
+    )
+
+
+def test_without_a_last_line_end_it_stays_without() -> None:
+    data = STOCK.rstrip(b"\n")
+    assert not passing(data).endswith(b"\n")
+    assert to_direct(passing(data)) == data

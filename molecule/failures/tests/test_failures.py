@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 from lab_hosts import LabHost, Owner, play
+from moves import Run
 
 ENABLE, DISABLE = "enable_sender_filter.yml", "disable_sender_filter.yml"
 MASTER_CF = "/etc/postfix/master.cf"
@@ -219,3 +221,14 @@ def test_a_second_play_at_once_waits_for_the_first(gateway: LabHost) -> None:
     assert result.returncode == 0, result.stdout
     assert time.monotonic() - began > 8
     assert gateway.host.run("systemctl is-active holder").stdout.strip() == "inactive"
+
+
+def test_a_value_that_postfix_refuses_is_named_though_postfix_says_so_to_its_log_alone(
+    gateway: LabHost,
+) -> None:
+    before = gateway.read("/etc/postfix/main.cf")
+    arguments = {"params": {"default_privs": "no_such_user"}}
+    run = Run("ansible", gateway.name, "-m", "postconf", "-a", json.dumps(arguments))
+    output = run.must_fail()
+    assert "/etc/postfix/main.cf: parameter default_privs: unknown user name value" in output
+    assert gateway.read("/etc/postfix/main.cf") == before

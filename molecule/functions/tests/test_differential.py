@@ -1,4 +1,4 @@
-"""What the filter reads along is answered, and arrives, as if Postfix were alone.
+"""What comes through the filter is answered, and arrives, as if Postfix were alone.
 
 The same bytes go through the filter, and to Postfix behind it with a PROXY header of that client.
 """
@@ -164,12 +164,16 @@ DOUBTFUL |= {"bdat too large", "bdat unreadable", "garbage"}
 DOUBTFUL |= {"content before 354"}
 
 
-@pytest.mark.parametrize("way", ["observed", "judged"])
+@pytest.mark.parametrize("way", ["observed", "judged", "handed over"])
 def test_the_filter_changes_neither_replies_nor_mail(
     fleet: Fleet, client: Client, mailstore: MailStore, way: str
 ) -> None:
     if way == "observed":
         fleet.configure(ip_profiler_mode="shadow")
+        names = list(TRANSCRIPTS)
+    elif way == "handed over":
+        unread = {"ip_profiler_enabled": False, "email_reputation_enabled": True}
+        fleet.configure(handover="pass", **unread)
         names = list(TRANSCRIPTS)
     else:
         fleet.configure(known_hosts_enabled=True)

@@ -1,7 +1,9 @@
 """What several subcommands share: the configuration, failing, and safe text."""
 
 import functools
-from collections.abc import Callable
+import os
+import pwd
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -85,6 +87,32 @@ def ask(path: Path | None, request: Request) -> Answer:
     if isinstance(answer, Failure):
         raise click.ClickException(answer.error)
     return answer
+
+
+def ask_all(path: Path | None, requests: Sequence[Request]) -> list[Answer]:
+    """Ask the running filter many things.
+
+    Raises:
+        ClickException: It is not running, or has ended meanwhile.
+    """
+    sockets = control_sockets(_config_in_use(path))
+    there = next((each for each in sockets if each.is_socket()), sockets[0])
+    try:
+        return list(control.ask_all(there, requests))
+    except OSError as error:
+        msg = f"no filter answers on {there}: {error.strerror or error}; is it running?"
+        raise click.ClickException(msg) from None
+
+
+def author() -> str:
+    """Who gives an order: whoever has called ``sudo``, or else the user."""
+    uid = os.getuid()
+    try:
+        own = pwd.getpwuid(uid).pw_name
+    except KeyError:  # a user that only a container's owner knows
+        own = str(uid)
+    called = os.environ.get("SUDO_USER", "") if uid == 0 else ""
+    return (called or own)[:64]
 
 
 def control_sockets(config: Config) -> list[Path]:

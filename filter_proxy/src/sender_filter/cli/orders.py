@@ -11,13 +11,14 @@ from sender_filter.cli import options
 from sender_filter.cli.tables import show
 from sender_filter.core import networks
 from sender_filter.core.subject import parse_sender
-from sender_filter.io.messages import Done, Entries, Request, RuntimeEntry
+from sender_filter.io.messages import Done, Request
+from sender_filter.io.messages.lists import Entries, RuntimeEntry
 
 _SPAN = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-def _seconds(text: str) -> float:
+def span(text: str) -> float:
     """A span of time such as ``30m``, ``2h`` or ``7d``.
 
     Raises:
@@ -67,11 +68,11 @@ def approve() -> None:
 def _adding(order: Literal["block", "approve"], text: str) -> click.Command:
     @click.command("add", help=text)
     @_whom
-    @click.option("--for", "seconds", callback=options.parsed(_seconds), help="30m, 2h, 7d.")
+    @click.option("--for", "seconds", callback=options.parsed(span), help="30m, 2h, 7d.")
     @click.option("--comment", default="", help="Why, for the log.")
     @_config
     def add(network: str, seconds: float | None, comment: str, path: Path | None) -> None:
-        _order(Request(order, network, seconds, comment), path)
+        _order(Request(order, network, seconds, comment, author=options.author()), path)
 
     return add
 
@@ -84,7 +85,7 @@ def remove(network: str, path: Path | None) -> None:
 
     NETWORK may be an envelope sender that throttling has blocked, a@example.com.
     """
-    _order(Request("release", network), path)
+    _order(Request("release", network, author=options.author()), path)
 
 
 def _order(request: Request, path: Path | None) -> None:
@@ -105,13 +106,14 @@ def _listing(kind: str, text: str) -> click.Command:
         if json:
             click.echo(msgspec.json.encode(found).decode())
         else:
-            show(("network", "who", "since", "until", "comment"), map(_row, found))
+            show(("network", "who", "name", "since", "until", "comment"), map(_row, found))
 
     return list_entries
 
 
 def _row(entry: RuntimeEntry) -> tuple[str, ...]:
-    return entry.network, entry.who, entry.since, entry.until or "for good", entry.comment
+    until = entry.until or "for good"
+    return entry.network, entry.who, entry.author, entry.since, until, entry.comment
 
 
 block.add_command(_adding("block", "Refuse NETWORK: with 554 for good, or with 421 for a time."))

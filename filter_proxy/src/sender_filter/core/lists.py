@@ -5,8 +5,9 @@ the entry came from. A look-up asks one dict after the other, longest prefix fir
 entries that match, the narrowest one decides, and of two equal ones the first.
 """
 
+import heapq
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from sender_filter.core import networks
@@ -20,6 +21,7 @@ _DOMAIN = re.compile(
 """A name (RFC 1123 section 2.1); its last label begins with a letter, as no address does."""
 
 _FLAGS = {"permanent": False, "temporary": True}
+_LINE_BITS = 48  # of a place; the bits above are the file's number
 
 
 class ListError(ValueError):
@@ -53,6 +55,13 @@ class Domain(NamedTuple):
     file: str
     line: int
     temporary: bool
+
+
+def flagged(words: list[str]) -> tuple[list[str], bool]:
+    """The words of an entry without its flag, and whether that is ``temporary``."""
+    if len(words) > 1 and words[-1] in _FLAGS:
+        return words[:-1], _FLAGS[words[-1]]
+    return words, False
 
 
 class AddressList:
@@ -121,13 +130,53 @@ class AddressList:
                 return self._match(network, origin)
         return None
 
+    def touching(self, wanted: Iterable[Network], after: int, most: int) -> list[tuple[int, Match]]:
+        """The entries that hold some networks or lie in them, in the order of files and lines.
+
+        Args:
+            wanted: The networks.
+            after: Only those behind this place; -1: from the first one on.
+            most: So many at most.
+
+        Returns:
+            Each entry, and before it its place.
+        """
+        found: dict[int, tuple[int, int, int, int]] = {}
+        for network in wanted:
+            for each in self._touching(network):
+                origin = each[3]
+                place = (origin & 0xFF) << _LINE_BITS | origin >> 9
+                if place > after:
+                    found[place] = each
+        # Not sorted() and not all at once: of half a million the loop would notice it.
+        first = heapq.nsmallest(most, found)
+        return [(place, self._match_of(*found[place])) for place in first]
+
+    def _touching(self, network: Network) -> Iterator[tuple[int, int, int, int]]:
+        """IP version, shift, leading bits and origin of each of them."""
+        version = network.version
+        for shift, table in self._search[version]:
+            prefix, value = BITS[version] - shift, network.value >> shift
+            if prefix <= network.prefix:
+                if value in table:
+                    yield version, shift, value, table[value]
+                continue
+            inside = prefix - network.prefix
+            head = value >> inside
+            yield from (
+                (version, shift, key, origin)
+                for key, origin in table.items()
+                if key >> inside == head
+            )
+
+    def _match_of(self, version: int, shift: int, value: int, origin: int) -> Match:
+        return self._match(Network(version, value << shift, BITS[version] - shift), origin)
+
     def _add(self, words: list[str], line: int, *, flags: bool) -> None:
-        temporary = False
-        if words[-1] in _FLAGS:
-            if not flags:
-                msg = f"{words[-1]!r} has no meaning on an approved list: remove the word"
-                raise ValueError(msg)
-            temporary = _FLAGS[words.pop()]
+        if words[-1] in _FLAGS and not flags:
+            msg = f"{words[-1]!r} has no meaning on an approved list: remove the word"
+            raise ValueError(msg)
+        words, temporary = flagged(words)
         text = " ".join(words)
         if _DOMAIN.fullmatch(text):
             self.domains.append(Domain(text.lower(), self._files[-1], line, temporary))

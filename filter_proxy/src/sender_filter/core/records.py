@@ -3,10 +3,11 @@
 One JSON object a line. A connection leaves one ``decision``, and one more for each message that
 was judged by its headers; one that was relayed leaves a ``session`` as well when it ends, under
 the same session id. A block that the filter makes, or that is made at run time, leaves a ``block``
-when it starts and another one when it stops.
+when it starts and another one when it stops. What an operator says at run time leaves an ``order``.
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct
@@ -50,10 +51,12 @@ End = Literal[
     "refused",
     "timed_out",
     "tls_failed",
+    "handed_over",
 ]
 """Who ended a relayed session first, and whether in order (``closed``) or not (``lost``);
 ``refused``: the filter itself, by refusing a message; ``timed_out``: because the client was silent
-or too slow; ``tls_failed``: a handshake with it."""
+or too slow; ``tls_failed``: a handshake with it; ``handed_over``: it goes on, in Postfix's hands,
+and what becomes of it only Postfix knows."""
 
 Tls = Literal["ended"]
 """Of a session that was encrypted: that the filter has ended TLS, and seen what was said."""
@@ -81,7 +84,9 @@ class Check(Struct, frozen=True, omit_defaults=True, gc=False):
     shadow: bool = False
 
 
-class DecisionRecord(Struct, frozen=True, omit_defaults=True, tag_field="event", tag="decision"):
+class DecisionRecord(
+    Struct, frozen=True, omit_defaults=True, gc=False, tag_field="event", tag="decision"
+):
     """What was decided about one connection, or about one message of it.
 
     Attributes:
@@ -115,7 +120,9 @@ class DecisionRecord(Struct, frozen=True, omit_defaults=True, tag_field="event",
     tls: Tls | None = None
 
 
-class SessionRecord(Struct, frozen=True, omit_defaults=True, tag_field="event", tag="session"):
+class SessionRecord(
+    Struct, frozen=True, omit_defaults=True, gc=False, tag_field="event", tag="session"
+):
     """How a relayed session ended.
 
     Attributes:
@@ -170,9 +177,36 @@ class BlockRecord(Struct, frozen=True, omit_defaults=True, tag_field="event", ta
     shadow: bool = False
 
 
-Record = DecisionRecord | SessionRecord | BlockRecord
+class OrderRecord(Struct, frozen=True, omit_defaults=True, tag_field="event", tag="order"):
+    """An operator has changed at run time who may pass.
+
+    Attributes:
+        time: When, RFC 3339 in UTC with milliseconds.
+        address: The network, or the envelope sender, as it was said.
+        order: What was said of it.
+        author: The operator's name, as far as it is known.
+        until: When it will be over; None: never.
+        comment: Why.
+    """
+
+    time: str
+    address: str
+    order: Literal["block", "approve", "release"]
+    author: str = ""
+    until: str | None = None
+    comment: str = ""
+
+
+Record = DecisionRecord | SessionRecord | BlockRecord | OrderRecord
 
 
 def timestamp(seconds: float) -> str:
     """A point in time (seconds since the epoch) as RFC 3339 in UTC with milliseconds."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    whole, millis = divmod(int(seconds * 1000), 1000)
+    return f"{_second(whole)}.{millis:03d}Z"
+
+
+@lru_cache(maxsize=16)
+def _second(seconds: int) -> str:
+    """The text of a second, in which there may be thousands of records."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

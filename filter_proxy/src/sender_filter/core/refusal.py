@@ -11,6 +11,8 @@ from sender_filter.core.replies import Reply
 MOST_LINES = 20
 MOST_BYTES = 4096
 _CLOSING = 421
+_QUIT = b"QUIT\r\n"
+_GOODBYE = replies.GOODBYE.line()
 
 
 class Refusal:
@@ -18,9 +20,13 @@ class Refusal:
 
     Feeding the same bytes whole or in pieces gives the same answer. When ``closed`` is true
     the last answer is the last one: send it, then a FIN.
+
+    Attributes:
+        closed: Whether nothing more is answered.
+        goodbye: Whether that is because the client has taken leave, and has said nothing after it.
     """
 
-    __slots__ = ("_bytes_left", "_line", "_lines_left", "_reply", "closed")
+    __slots__ = ("_bytes_left", "_line", "_lines_left", "_reply", "closed", "goodbye")
 
     def __init__(self, reply: Reply) -> None:
         """Refuse with ``reply`` (554 to stay for QUIT, 421 to close)."""
@@ -29,6 +35,7 @@ class Refusal:
         self._lines_left = MOST_LINES
         self._bytes_left = MOST_BYTES
         self.closed = reply.code == _CLOSING
+        self.goodbye = False
 
     def greeting(self) -> bytes:
         """What the client is greeted with."""
@@ -38,13 +45,17 @@ class Refusal:
         """Take bytes of the client and return the answer, which may be empty."""
         if self.closed:
             return b""
+        if data == _QUIT and not self._line and self._bytes_left > len(data):  # nearly everybody
+            self.closed = self.goodbye = True
+            return _GOODBYE
         exhausted = len(data) >= self._bytes_left
         *lines, self._line = (self._line + data[: self._bytes_left]).split(b"\n")
         self._bytes_left -= len(data)
         answers = []
-        for line in lines:
+        for number, line in enumerate(lines, 1):
             answers.append(self._answer(line))
             if self.closed:
+                self.goodbye &= number == len(lines) and not self._line and not exhausted
                 return b"".join(answers)
         if exhausted:
             answers.append(self._close(replies.TOO_MUCH))
@@ -56,6 +67,7 @@ class Refusal:
 
     def _answer(self, line: bytes) -> bytes:
         if line.strip().upper() == b"QUIT":
+            self.goodbye = True
             return self._close(replies.GOODBYE)
         self._lines_left -= 1
         if not self._lines_left:

@@ -39,6 +39,7 @@ class Entry(NamedTuple):
         kind: What it says.
         until: When it is over; infinity: never.
         comment: Why, for people; of a rule's block, its name and figures.
+        author: The operator's name, as far as it is known.
     """
 
     network: Network | Sender
@@ -47,6 +48,7 @@ class Entry(NamedTuple):
     kind: Kind
     until: float = FOR_EVER
     comment: str = ""
+    author: str = ""
 
     @property
     def permanent(self) -> bool:
@@ -144,7 +146,7 @@ class RuntimeLists:
         self._set(entry)
         return [*events, *_change(old, entry, now)]
 
-    def removals(self, network: Network | Sender, now: float) -> list[Entry]:
+    def removals(self, network: Network | Sender, now: float, author: str = "") -> list[Entry]:
         """The entries that unblock a network or a sender; they are to be ``put``.
 
         They take back whatever lies inside of the network, and what a rule has made about a network
@@ -156,7 +158,9 @@ class RuntimeLists:
         else:
             keys = dict.fromkeys([(network, "operator"), *self._taken_back(network)])
         return [
-            Entry(*key, self.next_version(*key, now), "removal", now + REMOVAL_SECONDS)
+            Entry(
+                *key, self.next_version(*key, now), "removal", now + REMOVAL_SECONDS, author=author
+            )
             for key in keys
         ]
 
@@ -262,9 +266,9 @@ def _is_there(entry: Entry, lists: RuntimeLists) -> bool:
     return lists.get(entry.network, entry.who) == entry
 
 
-def _version(entry: Entry) -> tuple[float, str, float, str]:
+def _version(entry: Entry) -> tuple[float, str, float, str, str]:
     """What decides which of two versions is the later one; without a tie, on every gateway."""
-    return entry.since, entry.kind, entry.until, entry.comment
+    return entry.since, entry.kind, entry.until, entry.comment, entry.author
 
 
 def _change(old: Entry | None, new: Entry, now: float) -> Iterator[Event]:

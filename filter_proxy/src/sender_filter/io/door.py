@@ -22,13 +22,14 @@ from sender_filter.core.replies import Reply
 from sender_filter.core.smtp.transactions import Transaction
 from sender_filter.io import recording
 from sender_filter.io.arrival import Arrival, Arrivals
+from sender_filter.io.handover import Handover
 from sender_filter.io.judge import Judge
 from sender_filter.io.ledger import Ledger
 from sender_filter.io.limits import Limits
 from sender_filter.io.messages import Request
 from sender_filter.io.observer import Interests, Observer, Verdict
-from sender_filter.io.record_writer import RecordWriter
-from sender_filter.io.refusing import RefusedClient, Refusing, WaitingRoom
+from sender_filter.io.recorder import Recorder
+from sender_filter.io.refusing import Guest, RefusedClient, Refusing, WaitingRoom
 from sender_filter.io.relay import Hooks, Session
 from sender_filter.io.upstream import Upstream
 from sender_filter.settings.loading import Settings
@@ -46,6 +47,7 @@ class Services(NamedTuple):
         judge: Judges clients and messages.
         ledger: Counts what they do.
         upstream: Connects to Postfix.
+        handover: Hands connections over to Postfix.
         records: Takes the records.
         tally: Counts decisions.
     """
@@ -53,7 +55,8 @@ class Services(NamedTuple):
     judge: Judge
     ledger: Ledger
     upstream: Upstream
-    records: RecordWriter
+    handover: Handover
+    records: Recorder
     tally: Callable[[Decision], None]
 
 
@@ -91,7 +94,9 @@ class Door(ABC):
         self.refused = WaitingRoom(self._left, self.patience)
         self.relayed_total = 0
         self.refused_total = 0
-        self._judge, self._ledger, self._upstream, self._records, self._tally = services
+        self._judge, self._ledger, self._upstream, self._handover, self._records, self._tally = (
+            services
+        )
         self._arrivals = Arrivals()
         self._hooks = Hooks(self._ended, self._spawn, self._worded(replies.upstream_away()))
         self._tasks: set[asyncio.Task[None]] = set()
@@ -132,8 +137,9 @@ class Door(ABC):
         return not (self._is_approved(address) or self.settings.policy.is_known(address))
 
     def hasten(self) -> None:
-        """Take leave quickly of clients who stay after Postfix has closed."""
+        """Take leave quickly of clients who stay after Postfix has closed, or whom it will take."""
         self._hooks.hasten()
+        self._handover.let_go()
 
     async def emptied(self) -> None:
         """Wait until nobody is left."""
@@ -161,8 +167,16 @@ class Door(ABC):
 
     async def _serve(self, session: Session, decision: Decision, connect: Connect) -> None:
         """Go on with a client that the lists have been asked about, and that is connected."""
-        if not session.ours:
-            decision = await self._judge.of_client(decision, session.arrival.client.address)
+        await self._go_on(session, await self._judged(session, decision), connect)
+
+    async def _judged(self, session: Session, decision: Decision) -> Decision:
+        """What is decided once all have been asked; this host itself is judged by the lists."""
+        if session.ours:
+            return decision
+        return await self._judge.of_client(decision, session.arrival.client.address)
+
+    async def _go_on(self, session: Session, decision: Decision, connect: Connect) -> None:
+        """Do what was decided about a client that is connected."""
         if decision.reply is not None:
             self._turn_away(session, decision, decision.reply)
             return
@@ -181,16 +195,14 @@ class Door(ABC):
 
     def _attend(self, session: Session, decision: Decision) -> None:
         """Count a client who is served, and read along if anybody wants to know what it says."""
-        if session.ours or decision.function == "approved":
-            self._observe(session, None, _NOBODY)
-            return
         peer = session.arrival.client.address
-        if self._is_new(session.arrival):
+        counts = not session.ours and decision.function != "approved"
+        if counts and self._is_new(session.arrival):
             self._ledger.connected(peer)
-        known = self.settings.policy.is_known(peer)
-        if not (known or self._ledger.reads_along):
+        if not self._is_of_interest(session, decision):
             self._observe(session, None, _NOBODY)
             return
+        known = self.settings.policy.is_known(peer)
 
         async def judge(section: bytes, sender: str) -> Verdict:
             return await self._judge_message(session, section, sender)
@@ -208,6 +220,13 @@ class Door(ABC):
         judges = known or self._ledger.judges_senders
         interests = Interests(transaction, judge if judges else None, unseen)
         self._observe(session, None if known else peer, interests)
+
+    def _is_of_interest(self, session: Session, decision: Decision) -> bool:
+        """Whether anybody wants to know what a client says."""
+        if session.ours or decision.function == "approved":
+            return False
+        known = self.settings.policy.is_known(session.arrival.client.address)
+        return known or self._ledger.reads_along
 
     def _observe(self, session: Session, subject: Address | None, interests: Interests) -> None:
         """Read along, for those who want to know or to end TLS."""
@@ -254,8 +273,9 @@ class Door(ABC):
             client.connection_made(transport)
             transport.resume_reading()
             self._hurry_if_crowded(client)
+        session.part()
 
-    def _hurry_if_crowded(self, client: RefusedClient) -> None:
+    def _hurry_if_crowded(self, client: Guest) -> None:
         """See to it that refusing never costs the others.
 
         The room is as large as the one for sessions. When it is full, a refused client gets its

@@ -1,16 +1,22 @@
-"""The door of topology ``edge``: clients come from outside, and the PROXY header tells of them."""
+"""The door of topology ``edge``: clients come from outside.
+
+Postfix is told of a client by the PROXY header of a relayed session, or gets the client's
+connection itself.
+"""
 
 import socket
 
-from sender_filter.core import proxy_protocol
+from sender_filter.core import pass_attributes, proxy_protocol
 from sender_filter.core.policy import Decision
+from sender_filter.core.records import Check
 from sender_filter.core.refusal import Refusal
 from sender_filter.core.replies import Reply
 from sender_filter.io import arrival
 from sender_filter.io.arrival import Arrival
-from sender_filter.io.door import Door, Link, attach
-from sender_filter.io.refusing import RefusedClient
+from sender_filter.io.door import Door, Link, Services, attach
+from sender_filter.io.doorstep import Doorstep
 from sender_filter.io.relay import Session
+from sender_filter.settings.loading import Settings
 
 
 class EdgeDoor(Door):
@@ -19,33 +25,88 @@ class EdgeDoor(Door):
     behind_postfix = False
     patience = 10.0
 
+    def __init__(self, settings: Settings, services: Services) -> None:
+        """Make a door that nobody has come through."""
+        super().__init__(settings, services)
+        self._doorstep = Doorstep(self.refused)
+
     def admit(self, connection: socket.socket, peer: tuple[str, int]) -> None:
         """Decide about a connection that was just accepted."""
         who = self._arrivals.meet(peer)
-        local = arrival.endpoint(connection.getsockname())
         address = who.client.address
-        ours = address == local.address
-        decision = self._limit(self._judge.by_lists(address), address, ours=ours)
+        decision = self._judge.by_lists(address)
         if decision.reply is not None:
-            self._spawn(self._refuse(connection, who, decision, decision.reply))
+            self._refuse(connection, who, decision, decision.reply)
+            return
+        local = arrival.endpoint(connection.getsockname())
+        ours = address == local.address
+        decision = self._limit(decision, address, ours=ours)
+        known = None if ours else self._judge.at_once(decision, address)
+        refused = decision if known is None else known
+        if refused.reply is not None:
+            self._refuse(connection, who, refused, refused.reply)
             return
         header = proxy_protocol.header(*who.client, *local)
         session = Session(who, self._hooks, first=header, ours=ours)
         self._limits.enter(session)
-        self._spawn(self._relay(connection, session, decision))
+        self._spawn(self._judge_and_serve(connection, session, decision))
 
-    async def _refuse(
+    def _refuse(
         self, connection: socket.socket, who: Arrival, decision: Decision, reply: Reply
     ) -> None:
         self._record(who, decision)
-        client = RefusedClient(Refusal(reply), self.refused)
-        if await attach(connection, client):
-            self._hurry_if_crowded(client)
+        self._hurry_if_crowded(self._doorstep.refuse(connection, Refusal(reply)))
+
+    async def _judge_and_serve(
+        self, connection: socket.socket, session: Session, decision: Decision
+    ) -> None:
+        """Ask who has to be asked; until then nobody reads from the connection."""
+        decision = await self._judged(session, decision)
+        if decision.reply is not None:
+            self._limits.leave(session)
+            self._refuse(connection, session.arrival, decision, decision.reply)
+            session.part()
+        elif self._may_hand_over(session, decision):
+            await self._hand_over(connection, session, decision)
+        else:
+            await self._relay(connection, session, decision)
 
     async def _relay(self, connection: socket.socket, session: Session, decision: Decision) -> None:
         if not await attach(connection, session.client):
             session.client.connection_lost(None)
-        await self._serve(session, decision, self._connect)
+        await self._go_on(session, decision, self._connect)
+
+    def _may_hand_over(self, session: Session, decision: Decision) -> bool:
+        """Whether Postfix may have the connection itself: the filter has nothing to do with it."""
+        settings = self.settings
+        wanted = settings.config.upstream.handover == "pass" and settings.tls is None
+        return wanted and not self._is_of_interest(session, decision)
+
+    async def _hand_over(
+        self, connection: socket.socket, session: Session, decision: Decision
+    ) -> None:
+        """Let Postfix have a connection; where it does not take it, the session is relayed."""
+        check = await self._give_away(connection, session)
+        decision = decision._replace(checks=(*decision.checks, check))
+        if check.result == "ok":
+            self._handed_over(session, decision)
+            return
+        await self._relay(connection, session, decision)
+
+    async def _give_away(self, connection: socket.socket, session: Session) -> Check:
+        ends = (*session.arrival.client, *arrival.endpoint(connection.getsockname()))
+        path = self.settings.config.upstream.pass_socket
+        check = await self._handover.hand_over(connection, pass_attributes.message(*ends), path)
+        if check.result == "ok":
+            connection.close()
+        return check
+
+    def _handed_over(self, session: Session, decision: Decision) -> None:
+        self._attend(session, decision)
+        self._record(session.arrival, decision)
+        session.end = "handed_over"
+        self._ended(session)
+        session.part()
 
     async def _connect(self) -> Link:
         return await self._upstream.connect(self.settings.config.upstream)

@@ -18,12 +18,13 @@ class _Formatter(logging.Formatter):
         return f"<{level}>{super().format(record)}".replace("\n", "\\n")
 
 
-def set_up() -> None:
-    """Send this package's messages, and asyncio's complaints, to standard error."""
+def set_up(*packages: str) -> None:
+    """Send messages of this package and of others, and asyncio's complaints, to standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Formatter())
-    for name in ("sender_filter", "asyncio"):
+    for name in ("sender_filter", *packages, "asyncio"):
         logger = logging.getLogger(name)
         logger.addHandler(handler)
         logger.propagate = False
-    log.setLevel(logging.INFO)
+    for name in ("sender_filter", *packages):
+        logging.getLogger(name).setLevel(logging.INFO)

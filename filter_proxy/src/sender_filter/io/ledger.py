@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from sender_filter.core.runtime_lists import FOR_EVER, BlockStarted, Entry
 from sender_filter.core.smtp.transactions import Transaction
 from sender_filter.core.subject import Sender, Subjects
 from sender_filter.core.throttling import AddressThrottle, SenderThrottle
-from sender_filter.settings import schema
+from sender_filter.settings import schema, secrets
 from sender_filter.settings.schema import Config
 from sender_filter.state import Keeper, Notable
 from sender_filter.state.interface import State
@@ -29,7 +29,6 @@ MOST_TAKEN = 50_000
 """Messages of which is remembered whose they were, until the scan service has seen them."""
 
 _TURN_SECONDS = 1.0
-_FILE = "file:"
 
 
 class Ledger:
@@ -37,6 +36,8 @@ class Ledger:
 
     Attributes:
         keeper: The profiles and the blocks.
+        reports: What the scan service has found since the start.
+        last_report: When it found something last, seconds since the epoch.
     """
 
     def __init__(self, config: Config, record: Callable[[BlockRecord], None]) -> None:
@@ -53,6 +54,8 @@ class Ledger:
         self._taken: OrderedDict[str, Address | None] = OrderedDict()
         self._reported: OrderedDict[str, None] = OrderedDict()
         self._turning: asyncio.Task[None] | None = None
+        self.reports: Counter[Kind] = Counter()
+        self.last_report: float | None = None
 
     async def start(self) -> None:
         """Take up what was kept."""
@@ -134,6 +137,8 @@ class Ledger:
         """
         if queue_id in self._reported:
             return
+        self.reports[kind] += 1
+        self.last_report = time.time()
         self._reported[queue_id] = None
         if len(self._reported) > MOST_TAKEN:
             self._reported.popitem(last=False)
@@ -206,20 +211,4 @@ def _store(settings: schema.State) -> State:
     # Only who shares state between gateways pays for the client library.
     from sender_filter.state.redis import Redis  # noqa: PLC0415
 
-    return Redis(_secret(settings.url))
-
-
-def _secret(text: str) -> str:
-    """The text itself, or what stands in the file that it names.
-
-    Raises:
-        OSError: The file cannot be read; the message names it.
-    """
-    path = text.removeprefix(_FILE)
-    if path == text:
-        return text
-    try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        msg = f"state.url: {path}: {error.strerror}"
-        raise OSError(error.errno, msg) from None
+    return Redis(secrets.read("state.url", settings.url))

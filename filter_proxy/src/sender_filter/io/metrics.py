@@ -2,36 +2,84 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
 
 from sender_filter.core.policy import Decision
-from sender_filter.io.messages import Status
+from sender_filter.core.records import Action, Function
+from sender_filter.io.messages.status import Status
 from sender_filter.settings import endpoints
 
-_SECONDS = (0.00001, 0.0001, 0.001, 0.01, 0.05, 0.1, 0.5, 1, 3, 10)
+_MICROS = (10, 100, 1_000, 10_000, 50_000, 100_000, 500_000, 1_000_000, 3_000_000, 10_000_000)
+_BUCKETS = [*(str(micros / 1e6) for micros in _MICROS), "+Inf"]
 _LONGEST_REQUEST = 8192
 _PATIENCE_SECONDS = 5.0
 _RETRY_SECONDS = 1.0
 
 
+class _Decisions(Collector):
+    """Counts decisions and checks in plain numbers, which the library's own counters lock.
+
+    Attributes:
+        decided: How often each function has decided what.
+    """
+
+    def __init__(self) -> None:
+        """Nothing was decided yet."""
+        self.decided: Counter[tuple[Function, Action]] = Counter()
+        self._checks: dict[Function, list[int]] = {}
+        self._micros: Counter[Function] = Counter()
+
+    def count(self, decision: Decision) -> None:
+        """A decision was made."""
+        self.decided[decision.function, decision.action] += 1
+        for check in decision.checks:
+            function, micros = check.function, check.micros
+            buckets = self._checks.get(function)
+            if buckets is None:
+                buckets = self._checks[function] = [0] * len(_BUCKETS)
+            buckets[bisect_left(_MICROS, micros)] += 1
+            self._micros[function] += micros
+
+    def collect(self) -> Iterator[CounterMetricFamily | HistogramMetricFamily]:
+        """The figures as they are now."""
+        decisions = CounterMetricFamily(
+            "sender_filter_decisions", "Decisions about clients and messages",
+            labels=("function", "action"),
+        )  # fmt: skip
+        for labels, count in self.decided.items():
+            decisions.add_metric(labels, count)
+        checks = HistogramMetricFamily(
+            "sender_filter_check_seconds", "Time that each check took", labels=("function",)
+        )
+        for function, buckets in self._checks.items():
+            up_to = zip(_BUCKETS, map(float, accumulate(buckets)), strict=True)
+            checks.add_metric((function,), list(up_to), self._micros[function] / 1e6)
+        yield from (decisions, checks)
+
+
 class Metrics:
-    """Counts decisions as they are made; all else is looked up when it is asked for."""
+    """Counts decisions as they are made; all else is looked up when it is asked for.
+
+    Attributes:
+        decided: How often each function has decided what.
+    """
 
     def __init__(self, status: Callable[[], Status]) -> None:
         """Look the present state up in the filter's own status."""
         self._status = status
         self._registry = CollectorRegistry()
-        self._decisions = Counter(
-            "sender_filter_decisions", "Decisions about clients and messages",
-            ("function", "action"), registry=self._registry,
-        )  # fmt: skip
-        self._checks = Histogram(
-            "sender_filter_check_seconds", "Time that each check took",
-            ("function",), buckets=_SECONDS, registry=self._registry,
-        )  # fmt: skip
+        decisions = _Decisions()
+        self._registry.register(decisions)
+        self.count = decisions.count
+        self.decided = decisions.decided
         self._sessions = self._gauge("sessions", "Sessions relayed now")
         self._refusing = self._gauge("refusing", "Refused clients still connected")
         self._lists = self._gauge("list_entries", "Entries of a list", "list")
@@ -39,17 +87,12 @@ class Metrics:
         self._zones = self._gauge(
             "zone_trusted", "Whether a block list is asked", "zone", "version"
         )
+        self._handed_over = self._gauge("handed_over", "Connections that Postfix itself has got")
         self._upstream = self._gauge("upstream_up", "Whether Postfix could be reached last")
         self._state = self._gauge("state_kept", "Whether blocks and counters are being kept")
         self._dropped = self._gauge("records_dropped", "Records lost since the start")
         self._unseen = self._gauge("unseen_sessions", "Sessions not read along to the end", "why")
         self._tls = self._gauge("tls_sessions", "TLS handshakes with the filter", "result")
-
-    def count(self, decision: Decision) -> None:
-        """A decision was made."""
-        self._decisions.labels(decision.function, decision.action).inc()
-        for check in decision.checks:
-            self._checks.labels(check.function).observe(check.micros / 1e6)
 
     def text(self) -> bytes:
         """Everything, as it is now."""
@@ -62,6 +105,7 @@ class Metrics:
         self._profiles.set(status.profiles)
         for zone in status.zones:
             self._zones.labels(zone.name, zone.version).set(zone.state == "trusted")
+        self._handed_over.set(status.handed_over)
         self._upstream.set(status.upstream.healthy is not False)
         self._state.set(status.state_problem is None)
         self._dropped.set(status.records_dropped)

@@ -8,37 +8,53 @@ import asyncio
 import heapq
 import itertools
 import time
-from collections.abc import AsyncIterator, Sequence
-from typing import TypeVar
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Literal, TypeVar
 
 from sender_filter.core import addresses, networks
+from sender_filter.core.addresses import Address
+from sender_filter.core.networks import Network
 from sender_filter.core.profiler.judgement import Finding
-from sender_filter.core.records import timestamp
+from sender_filter.core.records import OrderRecord, timestamp
 from sender_filter.core.runtime_lists import FOR_EVER, Entry
 from sender_filter.core.subject import parse_sender
+from sender_filter.io import list_search
+from sender_filter.io.list_search import Snapshot
 from sender_filter.io.messages import (
     Answer,
     Done,
-    Entries,
     ProfileRow,
     Profiles,
     Request,
-    RuntimeEntry,
+    RuleFigures,
 )
+from sender_filter.io.messages.lists import Entries, Found, RuntimeEntry
+from sender_filter.settings.loading import Settings
 from sender_filter.state import Keeper
 
 PART = 100
 """So many addresses or entries are looked at in one go, a few milliseconds' work."""
 
 Item = TypeVar("Item")
+Order = Literal["block", "approve", "release"]
+_Put = Callable[[Network, float, str, str], None]
+
+_DONE: dict[Order, str] = {"block": "blocked", "approve": "approved", "release": "released"}
 
 
 class Operator:
     """Carries out orders, and answers what the functions have found."""
 
-    def __init__(self, keeper: Keeper) -> None:
-        """Work on these lists and profiles."""
+    def __init__(
+        self,
+        keeper: Keeper,
+        settings: Callable[[], Settings],
+        record: Callable[[OrderRecord], None],
+    ) -> None:
+        """Work on these lists and profiles, and record each order."""
         self._keeper = keeper
+        self._settings = settings
+        self._record = record
 
     async def answer(self, request: Request) -> Answer:
         """Answer a request that is an order, or about what the functions have found.
@@ -49,34 +65,75 @@ class Operator:
         match request.command:
             case "entries":
                 return await self._entries()
+            case "search":
+                return await self._search(request)
             case "profile" if request.address:
-                findings = self._keeper.profiler.look(addresses.parse(request.address), time.time())
-                return Profiles([_row(each) for each in findings], len(findings))
+                return self._profile(addresses.parse(request.address))
             case "profile":
                 return await self._suspicious(request.limit)
             case _:
                 return self._obey(request)
 
     def _obey(self, request: Request) -> Done:
-        sender = parse_sender(request.address) if request.command == "release" else None
-        if sender is not None:
-            self._keeper.unblock(sender)
-            return Done(f"{sender} is released")
+        match request.command:
+            case "block":
+                return self._add("block", self._keeper.block, request)
+            case "approve":
+                return self._add("approve", self._keeper.approve, request)
+            case "release":
+                return self._release(request)
+            case _:
+                msg = f"{request.command!r} is no order"
+                raise ValueError(msg)
+
+    def _add(self, order: Order, put: _Put, request: Request) -> Done:
+        until = FOR_EVER if request.seconds is None else time.time() + request.seconds
         for network in networks.parse(request.address):
-            if request.command == "release":
-                self._keeper.unblock(network)
-                continue
-            until = FOR_EVER if request.seconds is None else time.time() + request.seconds
-            order = self._keeper.block if request.command == "block" else self._keeper.approve
-            order(network, until, request.comment)
-        verb = {"block": "blocked", "approve": "approved", "release": "released"}[request.command]
-        return Done(f"{request.address} is {verb}")
+            put(network, until, request.comment, request.author)
+        self._note(order, request, None if request.seconds is None else timestamp(until))
+        return Done(f"{request.address} is {_DONE[order]}")
+
+    def _release(self, request: Request) -> Done:
+        sender = parse_sender(request.address)
+        for whom in networks.parse(request.address) if sender is None else [sender]:
+            self._keeper.unblock(whom, request.author)
+        self._note("release", request, None)
+        return Done(f"{sender or request.address} is released")
+
+    def _note(self, order: Order, request: Request, until: str | None) -> None:
+        """Record who has said what: of an approval nothing else would tell."""
+        now = timestamp(time.time())
+        words = request.address, order, request.author, until, request.comment
+        self._record(OrderRecord(now, *words))
+
+    async def _search(self, request: Request) -> Found:
+        """In a thread: a hundred thousand entries and long files must not hold up the sessions."""
+        snapshot = Snapshot(self._settings(), list(self._keeper.lists), time.time())
+        try:
+            return await asyncio.to_thread(list_search.search, snapshot, request)
+        except OSError as error:
+            msg = f"{error.filename}: {error.strerror}"
+            raise ValueError(msg) from None
 
     async def _entries(self) -> Entries:
         found: list[RuntimeEntry] = []
         async for part in _parts(list(self._keeper.lists)):
             found += [_entry(each) for each in part if _counts(each)]
         return Entries(found)
+
+    def _profile(self, address: Address) -> Profiles:
+        profiler, now = self._keeper.profiler, time.time()
+        findings = profiler.look(address, now)
+        rules = self._settings().config.profiler.enabled()
+        figures = [
+            RuleFigures(
+                name, rules[name].enabled, *counts,
+                rules[name].period_hours, rules[name].rate_percent, rules[name].total_messages,
+            )
+            for name, counts in profiler.figures(address, now).items()
+            if name in rules
+        ]  # fmt: skip
+        return Profiles([_row(each) for each in findings], len(findings), figures)
 
     async def _suspicious(self, most: int) -> Profiles:
         """Those with the most bad messages first, for they are nearest to a block."""
@@ -111,6 +168,7 @@ def _entry(entry: Entry) -> RuntimeEntry:
         since=timestamp(entry.since),
         until=None if entry.permanent else timestamp(entry.until),
         comment=entry.comment,
+        author=entry.author,
     )
 
 

@@ -29,6 +29,19 @@ class Refusing(Protocol):
         """The time is up; return the last answer."""
 
 
+class Guest(Protocol):
+    """A refused client that is still connected."""
+
+    def __hash__(self) -> int:
+        """Each is itself and no other."""
+
+    def expire(self) -> None:
+        """The client's time is up: say so once, then go for good."""
+
+    def hurry(self) -> None:
+        """Leave now, the greeting having been said."""
+
+
 class RefusedClient(asyncio.Protocol):
     """Greets with the refusal, answers until it is closed, then goes in a way that is heard.
 
@@ -92,25 +105,25 @@ class WaitingRoom:
             wait_seconds: How long a client may take to say QUIT.
         """
         self._emptied = emptied
-        self._clients: set[RefusedClient] = set()
-        self._waits = Deadlines[RefusedClient](wait_seconds, RefusedClient.expire)
-        self._lingers = Deadlines[RefusedClient](LINGER_SECONDS, RefusedClient.expire)
+        self._clients: set[Guest] = set()
+        self._waits = Deadlines[Guest](wait_seconds, lambda guest: guest.expire())
+        self._lingers = Deadlines[Guest](LINGER_SECONDS, lambda guest: guest.expire())
 
     def __len__(self) -> int:
         """How many clients are here."""
         return len(self._clients)
 
-    def enter(self, client: RefusedClient) -> None:
+    def enter(self, client: Guest) -> None:
         """A client was let in to be refused."""
         self._clients.add(client)
         self._waits.start(client)
 
-    def linger(self, client: RefusedClient) -> None:
+    def linger(self, client: Guest) -> None:
         """The last word to the client was said."""
         self._waits.stop(client)
         self._lingers.start(client)
 
-    def leave(self, client: RefusedClient) -> None:
+    def leave(self, client: Guest) -> None:
         """The client's connection is closed."""
         self._waits.stop(client)
         self._lingers.stop(client)

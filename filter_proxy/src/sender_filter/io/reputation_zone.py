@@ -136,10 +136,12 @@ class AskedZone:
     async def _look_up(self, address: Address) -> ZoneResult:
         """Ask whether an address is listed."""
         name = question.name(address, self._source.zone.name)
+        start = self._loop.time()
         answer = await self._answer(self._resolver.addresses(name))
         now = self._loop.time()
         if isinstance(answer, str):
             return self._source.failed(address, answer, now)
+        self._source.took(now - start)
         result = self._source.answered(address, answer.addresses, answer.ttl, now)
         if self._source.suspicious and now >= self._tested_at + canary.RETRY_SECONDS:
             self._hurry.set()

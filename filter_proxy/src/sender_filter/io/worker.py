@@ -16,34 +16,25 @@ import uvloop
 
 from sender_filter import RELEASE, __version__
 from sender_filter.core import addresses
-from sender_filter.core.lists import AddressList
 from sender_filter.core.records import timestamp
-from sender_filter.core.reputation.source import ZoneHealth
-from sender_filter.io import last_resort, signals
+from sender_filter.io import last_resort, overview, signals
 from sender_filter.io.channel import Alive, Ready, Reloading, Stopping
 from sender_filter.io.control import ControlSocket
 from sender_filter.io.domains import Domains
 from sender_filter.io.door import Door, Services
 from sender_filter.io.edge import EdgeDoor
+from sender_filter.io.handover import Handover
 from sender_filter.io.inline import InlineDoor
 from sender_filter.io.journal import log
 from sender_filter.io.judge import Judge
 from sender_filter.io.ledger import Ledger
 from sender_filter.io.listeners import Acceptor
-from sender_filter.io.messages import (
-    Answer,
-    Done,
-    Explanation,
-    ListStatus,
-    Request,
-    Status,
-    UpstreamStatus,
-    ZoneStatus,
-    explain,
-)
+from sender_filter.io.messages import Answer, Done, Explanation, Request, explain
+from sender_filter.io.messages.status import ListStatus, Status
 from sender_filter.io.metrics import Metrics, MetricsServer
 from sender_filter.io.operator import Operator
-from sender_filter.io.record_writer import RecordWriter
+from sender_filter.io.recorder import Recorder
+from sender_filter.io.slices import in_slices
 from sender_filter.io.supervisor import Assignment
 from sender_filter.io.upstream import Upstream
 from sender_filter.settings import fronts, loading
@@ -55,6 +46,7 @@ from sender_filter.settings.schema import Config
 _DOORS: dict[FrontName, type[Door]] = {"edge": EdgeDoor, "inline": InlineDoor}
 
 _PULSE_SECONDS = 2.0
+_ANNOUNCE_SECONDS = 10.0
 _STUCK_SECONDS = 60.0  # a loop that stands still for so long ends, also with no supervisor left
 _LAST_WORDS_SECONDS = 5.0  # after the drain: aborting, flushing the records
 _GRACE_SECONDS = 5.0  # after the last words
@@ -71,6 +63,7 @@ class Worker:
         """
         settings = assignment.settings
         self._front = front
+        self._gateway = socket.gethostname()
         self._since = time.time()
         self._shared = assignment.shared
         self._supervisor = assignment.supervisor
@@ -81,7 +74,8 @@ class Worker:
         self._stops = asyncio.Event()
         self._cuts = asyncio.Event()
         self._upstream = Upstream()
-        self._records = RecordWriter(settings.config.log)
+        self._handover = Handover()
+        self._records = Recorder(settings.config, self._gateway)
         self._ledger = Ledger(settings.config, self._records.put)
         self._domains = Domains(settings.config.reputation.servers, self._take_names)
         settings = self._complete(settings)
@@ -89,10 +83,17 @@ class Worker:
         self._metrics = Metrics(self._status)
         self._metrics_server = MetricsServer(settings.config.metrics.address, self._metrics.text)
         services = Services(
-            self._judge, self._ledger, self._upstream, self._records, self._metrics.count
+            self._judge,
+            self._ledger,
+            self._upstream,
+            self._handover,
+            self._records,
+            self._metrics.count,
         )
         self._door = _DOORS[front](settings, services)
-        self._operator = Operator(self._ledger.keeper)
+        self._operator = Operator(
+            self._ledger.keeper, lambda: self._door.settings, self._records.put
+        )
         self._control = ControlSocket(fronts.of(settings.config, front).control, self._answer)
         self._listening = [_name(listener) for listener in assignment.sockets]
         self._acceptors = [Acceptor(one, self._door.admit) for one in assignment.sockets]
@@ -106,7 +107,8 @@ class Worker:
         # The next supervisor, if there is one, has a worker of its own. One that was told to stop
         # leaves as well, so this is no second signal.
         self._reporter.on_parting(self._stops.set)
-        background = [loop.create_task(self._pulse()), loop.create_task(self._reload_on_request())]
+        always = (self._pulse(), self._reload_on_request(), self._announce())
+        background = [loop.create_task(each) for each in always]
         await self._ledger.start()
         self._metrics_server.start()
         self._reporter.tell(Ready())
@@ -169,8 +171,7 @@ class Worker:
         old = self._door.settings
         self._reporter.tell(Reloading())
         try:
-            # In a thread: half a million lines must not hold up the sessions.
-            new = await asyncio.to_thread(loading.load, old.path)
+            new = await asyncio.to_thread(loading.load, old.path, in_slices)
         except ConfigError as error:
             self._reload_error = str(error)
             log.error("reload refused, the old settings stay: %s", error)
@@ -220,6 +221,10 @@ class Worker:
                 return self._status()
             case "check":
                 return await self._explain(request.address)
+            case "records":
+                return await self._records.read(request)
+            case "gateways":
+                return await self._records.gateways()
             case "report":
                 self._door.report(request)
                 return Done("noted")
@@ -231,9 +236,15 @@ class Worker:
         decision = await self._judge.of_client(self._judge.by_lists(address), address)
         return explain(str(address), self._door.worded(decision))
 
+    async def _announce(self) -> None:
+        """Tell the other gateways how this one is doing; a worker that leaves has a successor."""
+        while not self._stops.is_set():
+            await self._records.announce(self._status())
+            await asyncio.sleep(_ANNOUNCE_SECONDS)
+
     def _status(self) -> Status:
-        settings, upstream = self._door.settings, self._upstream
-        failed = upstream.last_error_time
+        settings, loop_time = self._door.settings, asyncio.get_running_loop().time()
+        config = settings.config
         return Status(
             version=__version__,
             release=RELEASE,
@@ -247,42 +258,32 @@ class Worker:
             relayed=self._door.relayed_total,
             refusing=len(self._door.refused),
             refused=self._door.refused_total,
-            upstream=UpstreamStatus(
-                address=fronts.of(settings.config, self._front).upstream.address,
-                healthy=upstream.healthy,
-                last_error=upstream.last_error,
-                last_error_time=None if failed is None else timestamp(failed),
+            upstream=overview.upstream(
+                fronts.of(config, self._front).upstream.address, self._upstream
             ),
-            blocked=_list_status(settings.config.lists.blocked, settings.policy.blocked),
-            approved=_list_status(settings.config.lists.approved, settings.policy.approved),
+            blocked=ListStatus(config.lists.blocked, settings.policy.blocked.entries),
+            approved=ListStatus(config.lists.approved, settings.policy.approved.entries),
             files=dict(settings.files),
             loaded=timestamp(settings.loaded),
             load_seconds=round(settings.load_seconds, 3),
             reload_error=self._reload_error,
-            records_dropped=self._records.dropped,
-            records_error=self._records.problem,
-            zones=[_zone_status(each) for each in self._judge.health()],
+            records_dropped=self._records.files.dropped,
+            records_error=self._records.files.problem,
+            zones=[overview.zone(each, loop_time) for each in self._judge.health()],
             entries=len(self._ledger.keeper.lists),
             profiles=len(self._ledger.keeper.profiler),
             state_problem=self._ledger.problem,
             unseen=dict(self._door.unseen_total),
             tls=dict(self._door.tls_total),
+            gateway=self._gateway,
+            uptime_seconds=round(time.time() - self._since, 1),
+            functions=overview.functions(config),
+            store=overview.store(config.state, self._ledger.problem, self._records.shared),
+            reports=overview.reports(self._ledger),
+            decisions=overview.decisions(self._metrics.decided),
+            handed_over=self._handover.total,
+            handover_problem=self._handover.problem,
         )
-
-
-def _list_status(files: list[str], entries: AddressList) -> ListStatus:
-    return ListStatus(files, entries.entries)
-
-
-def _zone_status(health: ZoneHealth) -> ZoneStatus:
-    return ZoneStatus(
-        name=health.zone,
-        version=health.version,
-        state=health.state,
-        reason=health.reason,
-        asked=health.asked,
-        failed=health.failed,
-    )
 
 
 def _fixed(config: Config) -> tuple[object, ...]:

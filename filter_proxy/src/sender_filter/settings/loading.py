@@ -7,6 +7,7 @@ accepts, all do.
 import os
 import ssl
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,8 +51,16 @@ def default_path() -> Path:
     return Path(os.environ.get("SENDER_FILTER_CONFIG", "/etc/sender-filter/config.toml"))
 
 
-def load(path: Path) -> Settings:
+Pace = Callable[[Iterable[str]], Iterable[str]]
+"""How fast the lines of a list are read."""
+
+
+def load(path: Path, pace: Pace = iter) -> Settings:
     """Read the configuration and its lists.
+
+    Args:
+        path: The configuration's file.
+        pace: Lets through the lines of a list; as fast as they come, if nothing else is said.
 
     Raises:
         ConfigError: Anything in them is wrong; nothing is half loaded.
@@ -59,12 +68,15 @@ def load(path: Path) -> Settings:
     loaded, start = time.time(), time.perf_counter()
     config, stamp = reading.read_stamped(path)
     approved, approved_files = _read_list(
-        path, "lists.approved", config.lists.approved, flags=False
+        path, "lists.approved", config.lists.approved, pace, flags=False
     )
-    blocked, blocked_files = _read_list(path, "lists.blocked", config.lists.blocked, flags=True)
+    blocked, blocked_files = _read_list(
+        path, "lists.blocked", config.lists.blocked, pace, flags=True
+    )
     context, tls_files = tls.load(path, config.tls)
     files = {str(path.absolute()): stamp, **approved_files, **blocked_files, **tls_files}
-    policy = Policy(approved, blocked, _known_hosts(path, config.known_hosts))
+    known = known_hosts(path, config.known_hosts) if config.known_hosts.enabled else None
+    policy = Policy(approved, blocked, known)
     seconds = time.perf_counter() - start
     return Settings(path, config, policy, context, files, loaded, seconds)
 
@@ -75,14 +87,12 @@ def summary(settings: Settings) -> str:
     return f"{blocked} blocked and {approved} approved entries"
 
 
-def _known_hosts(config: Path, settings: KnownHosts) -> AddressList | None:
-    """The hosts of our own side; None if the function is off.
+def known_hosts(config: Path, settings: KnownHosts) -> AddressList:
+    """The hosts of our own side.
 
     Raises:
         ConfigError: An entry cannot be read.
     """
-    if not settings.enabled:
-        return None
     known = AddressList()
     known.read("known by default", source.KNOWN_BY_DEFAULT, flags=False)
     for key in ("networks", "cloud_prefilter_networks"):
@@ -95,7 +105,7 @@ def _known_hosts(config: Path, settings: KnownHosts) -> AddressList | None:
 
 
 def _read_list(
-    config: Path, key: str, files: list[str], *, flags: bool
+    config: Path, key: str, files: list[str], pace: Pace, *, flags: bool
 ) -> tuple[AddressList, dict[str, Stamp]]:
     entries, read = AddressList(), dict[str, Stamp]()
     for name in files:
@@ -104,7 +114,7 @@ def _read_list(
             # A comment in another encoding is no reason to refuse a list; an entry is ASCII.
             with file.open(encoding="utf-8-sig", errors="replace") as lines:
                 read[str(file.absolute())] = stamps.of(lines)
-                entries.read(str(file), lines, flags=flags)
+                entries.read(str(file), pace(lines), flags=flags)
         except OSError as error:
             cure = "create it (it may be empty) or take it out of the key"
             msg = f"{config}: {key}: {file}: {error.strerror}; {cure}"

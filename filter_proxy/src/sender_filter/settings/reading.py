@@ -1,21 +1,15 @@
 """From the text of ``config.toml`` to a checked ``Config``, or to an error that helps."""
 
-import difflib
-import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from sender_filter.core import addresses
-from sender_filter.settings import endpoints, stamps
+from sender_filter.settings import endpoints, toml
 from sender_filter.settings.schema import Config, Tls
 from sender_filter.settings.stamps import Stamp
+from sender_filter.settings.toml import ConfigError
 
-
-class ConfigError(Exception):
-    """The configuration cannot be used; the message names file, key and cure."""
+__all__ = ["ConfigError", "read", "read_stamped"]
 
 
 def read(path: Path) -> Config:
@@ -33,47 +27,9 @@ def read_stamped(path: Path) -> tuple[Config, Stamp]:
     Raises:
         ConfigError: The file cannot be read, or something in it is wrong.
     """
-    try:
-        with path.open(encoding="utf-8") as file:
-            stamp = stamps.of(file)
-            document = tomllib.loads(file.read())
-    except OSError as error:
-        msg = f"{path}: cannot be read: {error.strerror}"
-        raise ConfigError(msg) from None
-    except (ValueError, RecursionError) as error:  # also a number, or a nesting, without end
-        msg = f"{path}: is not TOML: {error}"
-        raise ConfigError(msg) from None
-    for problem in _unknown_keys(document, Config, ""):
-        msg = f"{path}: {problem}"
-        raise ConfigError(msg)
-    try:
-        config = msgspec.convert(document, Config)
-    except msgspec.ValidationError as error:
-        msg = f"{path}: {_in_our_words(str(error))}"
-        raise ConfigError(msg) from None
+    config, stamp = toml.read(path, Config)
     _check_values(path, config)
     return config, stamp
-
-
-def _unknown_keys(table: Mapping[str, Any], schema: type, prefix: str) -> Iterator[str]:
-    """One problem for each key that the schema does not know."""
-    known = {field.name: field.type for field in msgspec.structs.fields(schema)}
-    for key, value in table.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1) or sorted(known)
-            yield f"{prefix}{key}: unknown key; did you mean {' or '.join(near)}?"
-        elif isinstance(value, dict) and _is_section(known[key]):
-            yield from _unknown_keys(value, known[key], f"{prefix}{key}.")
-
-
-def _is_section(kind: object) -> bool:
-    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
-
-
-def _in_our_words(message: str) -> str:
-    """Turn ``Expected `int`, got `str` - at `$.limits.sessions``` around: key first."""
-    problem, _, place = message.rpartition(" - at `$.")
-    return f"{place.rstrip('`')}: {problem.replace('`', '')}"
 
 
 def _check_values(path: Path, config: Config) -> None:
@@ -85,10 +41,14 @@ def _check_values(path: Path, config: Config) -> None:
     for address in config.listen.addresses:
         _check(path, "listen.addresses", endpoints.parse, address)
     _check(path, "upstream.address", endpoints.parse, config.upstream.address)
+    _check(path, "upstream.pass_socket", _absolute, config.upstream.pass_socket)
     _check(path, "inline.address", _loopback, config.inline.address)
     _check(path, "inline.upstream", _loopback, config.inline.upstream)
     _check(path, "inline.control", _absolute, config.inline.control)
     _check_tls(path, config.tls)
+    if config.state.share_records and not config.state.url:
+        msg = f"{path}: state.share_records: needs a server: name one in state.url"
+        raise ConfigError(msg)
     if config.metrics.address:
         _check(path, "metrics.address", endpoints.parse, config.metrics.address)
     for server in config.reputation.servers:

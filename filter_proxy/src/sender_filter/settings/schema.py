@@ -37,10 +37,15 @@ class Upstream(Struct, frozen=True, forbid_unknown_fields=True):
         address: ``address:port`` of the service.
         connect_seconds: How long a connection to it may take. Where nobody listens that is known at
             once; only a Postfix with more clients than it can serve lets them wait.
+        handover: ``pass`` hands the connection itself over to Postfix where nobody wants to read
+            along, and relays the others; ``relay`` relays all.
+        pass_socket: Postfix's service of type ``pass`` for that.
     """
 
     address: str = "127.0.0.1:2500"
     connect_seconds: Seconds = 60.0
+    handover: Literal["relay", "pass"] = "relay"
+    pass_socket: str = "/var/spool/postfix/public/sender-filter"  # noqa: S105 - a service's type
 
 
 class Inline(Struct, frozen=True, forbid_unknown_fields=True):
@@ -138,10 +143,13 @@ class State(Struct, frozen=True, forbid_unknown_fields=True):
         url: A Redis or Valkey server in place of the file, which gateways then share:
             ``redis://``, ``rediss://`` (TLS) or ``unix://``, with the password in it; or
             ``file:PATH``: it stands in a file, which only the filter can read.
+        share_records: Whether records go to that server as well, for whoever wants to see those of
+            all gateways in one place; the server needs some 100 MB for the last hundred thousand.
     """
 
     file: str = "/var/lib/sender-filter/state.sqlite"
     url: str = ""
+    share_records: bool = False
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True):

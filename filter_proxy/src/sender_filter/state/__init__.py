@@ -105,26 +105,26 @@ class Keeper:
         self._state.put_entry(entry)
         return True
 
-    def block(self, network: Network, until: float, comment: str) -> None:
+    def block(self, network: Network, until: float, comment: str, author: str = "") -> None:
         """An operator blocks a network for a time, or with ``FOR_EVER`` for good.
 
         Raises:
             FullError: There is no room for it.
         """
         since = self.lists.next_version(network, "operator", self._clock())
-        self.put(Entry(network, "operator", since, "block", until, comment))
+        self.put(Entry(network, "operator", since, "block", until, comment, author))
 
-    def approve(self, network: Network, until: float, comment: str) -> None:
+    def approve(self, network: Network, until: float, comment: str, author: str = "") -> None:
         """An operator approves of a network; what was blocked inside of it is no longer.
 
         Raises:
             FullError: There is no room for it.
         """
-        self.unblock(network)
+        self.unblock(network, author)
         since = self.lists.next_version(network, "operator", self._clock())
-        self.put(Entry(network, "operator", since, "approval", until, comment))
+        self.put(Entry(network, "operator", since, "approval", until, comment, author))
 
-    def unblock(self, network: Network | Sender) -> bool:
+    def unblock(self, network: Network | Sender, author: str = "") -> bool:
         """Take back the blocks and approvals of a network, or the block of a sender.
 
         What a network has done is forgotten.
@@ -133,7 +133,7 @@ class Keeper:
             Whether there was any.
         """
         found = False
-        for removal in self.lists.removals(network, self._clock()):
+        for removal in self.lists.removals(network, self._clock(), author):
             old = self.lists.get(removal.network, removal.who)
             found |= old is not None and old.kind != "removal"
             self.put(removal)

@@ -9,7 +9,7 @@ one source, and of an entry's versions the later one counts.
 """
 
 from collections.abc import Iterable
-from typing import Annotated, Protocol
+from typing import Annotated, NamedTuple, Protocol
 
 import msgspec
 from msgspec import Meta, Struct
@@ -19,6 +19,7 @@ from sender_filter.core.networks import Network
 from sender_filter.core.profiler import CountRow
 from sender_filter.core.profiler.profile import COLUMNS
 from sender_filter.core.profiler.window import BUCKETS
+from sender_filter.core.records import Record
 from sender_filter.core.runtime_lists import FOR_EVER, Entry, Kind, Who
 from sender_filter.core.subject import LONGEST_SENDER, Sender, parse_sender
 
@@ -68,6 +69,64 @@ class State(Protocol):
 
     async def flush(self) -> bool:
         """Wait until what was put before is safe; False: the store is away."""
+
+    async def close(self) -> None:
+        """Write what is left, and wait no longer than a few seconds for it."""
+
+
+class SharedRecord(NamedTuple):
+    """A record and the gateway that it is from."""
+
+    gateway: str
+    record: Record
+
+
+class SharedPage(NamedTuple):
+    """Some of the records that gateways share.
+
+    Attributes:
+        records: The records.
+        cursor: Where to go on.
+        more: Whether there may be more already.
+        skipped: Entries that were no records.
+    """
+
+    records: list[SharedRecord]
+    cursor: str
+    more: bool
+    skipped: int
+
+
+class SharedRecords(Protocol):
+    """The records of all gateways.
+
+    Attributes:
+        lost: Records of this gateway that are not among them.
+        problem: Why records are being lost now; None if they are not.
+    """
+
+    lost: int
+    problem: str | None
+
+    def put(self, record: Record) -> None:
+        """Take a record; it will be there in a moment, or counted as lost."""
+
+    async def read(self, cursor: str, limit: int) -> SharedPage:
+        """Read on from a cursor, from ``start`` or from ``now``.
+
+        Raises:
+            ValueError: They cannot be read, or this is no cursor.
+        """
+
+    async def announce(self, status: bytes) -> None:
+        """Leave what this gateway says of itself there, in place of what it said before."""
+
+    async def announced(self) -> dict[str, bytes]:
+        """What each gateway has said of itself last.
+
+        Raises:
+            ValueError: It cannot be read.
+        """
 
     async def close(self) -> None:
         """Write what is left, and wait no longer than a few seconds for it."""
@@ -129,6 +188,7 @@ class _EntryText(Struct, frozen=True):
     kind: Kind
     until: float | None
     comment: Annotated[str, Meta(max_length=1000)]
+    author: Annotated[str, Meta(max_length=64)] = ""
 
 
 def row_over(row: CountRow) -> int:
@@ -156,10 +216,9 @@ def row_from_text(text: bytes) -> CountRow:
 def entry_to_text(entry: Entry) -> bytes:
     """An entry as JSON, in which there is no infinity."""
     until = None if entry.permanent else entry.until
+    comment, author = entry.comment[:1000], entry.author[:64]
     return msgspec.json.encode(
-        _EntryText(
-            str(entry.network), entry.who, entry.since, entry.kind, until, entry.comment[:1000]
-        )
+        _EntryText(str(entry.network), entry.who, entry.since, entry.kind, until, comment, author)
     )
 
 
@@ -172,7 +231,8 @@ def entry_from_text(text: bytes) -> Entry:
     e = msgspec.json.decode(text, type=_EntryText)
     until = FOR_EVER if e.until is None else e.until
     sender = parse_sender(e.network)
-    return Entry(sender or _network(e.network), e.who, e.since, e.kind, until, e.comment)
+    network = sender or _network(e.network)
+    return Entry(network, e.who, e.since, e.kind, until, e.comment, e.author)
 
 
 def _network(text: str) -> Network:

@@ -32,6 +32,8 @@ class ZoneHealth(NamedTuple):
         asked: Questions since the start.
         failed: Those without an answer of use.
         kept: Answers in the cache.
+        failure: The last question that failed, if one has.
+        seconds: How long an answer takes of late; None: none has come yet.
     """
 
     zone: str
@@ -42,6 +44,15 @@ class ZoneHealth(NamedTuple):
     asked: int
     failed: int
     kept: int
+    failure: "Failed | None"
+    seconds: float | None
+
+
+class Failed(NamedTuple):
+    """When a question failed, by the clock that is handed in, and why."""
+
+    at: float
+    reason: str | None
 
 
 class Entry:
@@ -67,6 +78,9 @@ class Source:
         minimum: What its SOA says about negative answers, None if unknown.
         asked: Questions that were answered or failed.
         failed_count: Those of them that failed.
+        failure: The last of these.
+        seconds: How long an answer takes: an average in which the last one counts for an eighth,
+            as in TCP's round-trip time (RFC 6298).
     """
 
     def __init__(self, settings: Reputation, zone: Zone, version: int) -> None:
@@ -79,6 +93,8 @@ class Source:
         self.minimum: float | None = None
         self.asked = 0
         self.failed_count = 0
+        self.failure: Failed | None = None
+        self.seconds: float | None = None
         self._bounds = settings.negative_seconds
         self._listed_in_a_row = 0
 
@@ -139,10 +155,17 @@ class Source:
         self.cache.put(address, Entry(reading.codes), seconds, now)
         return ZoneResult(self.zone.name, reading.result, reading.codes)
 
+    def took(self, seconds: float) -> None:
+        """Take notice of how long an answer took."""
+        self.seconds = (
+            seconds if self.seconds is None else self.seconds + (seconds - self.seconds) / 8
+        )
+
     def failed(self, address: Address, reason: str | None, now: float) -> ZoneResult:
         """Take notice that there was no answer of use, and make do without."""
         self.asked += 1
         self.failed_count += 1
+        self.failure = Failed(now, reason)
         self.breaker.failed(now)
         return self.without_answer(address, reason, now)
 
@@ -175,7 +198,8 @@ class Source:
         """How it is doing."""
         (state, reason), held_back = self.trust, self.breaker.open
         name, counts = self.zone.name, (self.asked, self.failed_count, len(self.cache))
-        return ZoneHealth(name, self.version, state, reason, held_back, *counts)
+        rest = (held_back, *counts, self.failure, self.seconds)
+        return ZoneHealth(name, self.version, state, reason, *rest)
 
     def _kept(self, hit: Hit[Entry]) -> ZoneResult:
         """A kept answer, read by the settings of today."""

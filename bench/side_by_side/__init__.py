@@ -1,0 +1,1 @@
+"""The sender filter and its peers, side by side on loopback."""

@@ -1,0 +1,120 @@
+"""Refused clients on bare sockets, for the price of a few system calls each.
+
+Who is refused at once is greeted where the connection was accepted. Most say QUIT and are gone
+within a millisecond: a task and a transport for each would cost more than all the rest. So their
+sockets share one epoll(7) of their own, which the event loop watches as one file, and one call
+tells of all that have spoken.
+"""
+
+import asyncio
+import select
+import socket
+
+from sender_filter.core.refusal import Refusal
+from sender_filter.io.refusing import WaitingRoom
+
+_AT_ONCE = 256  # heard in one turn of the loop, so that running sessions get theirs
+_READ_BYTES = 4096
+
+
+class Doorstep:
+    """Where refused clients stand who were never let in."""
+
+    def __init__(self, room: WaitingRoom) -> None:
+        """Nobody stands here. Make it inside the running loop."""
+        self._room = room
+        self._epoll = select.epoll()
+        self._standing: dict[int, StandingClient] = {}
+        asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._hear)
+
+    def refuse(self, connection: socket.socket, refusal: Refusal) -> "StandingClient":
+        """Greet a client with its refusal, and hear what it has to say to that."""
+        client = StandingClient(connection, refusal, self)
+        number = connection.fileno()
+        self._standing[number] = client
+        self._room.enter(client)
+        client.say(refusal.greeting())
+        try:
+            if client.stands:
+                self._epoll.register(number, select.EPOLLIN)
+        except OSError:  # the kernel has no room to watch another one: it has its reply, and goes
+            client.hurry()
+        return client
+
+    def part(self, number: int, client: "StandingClient") -> None:
+        """The connection with this descriptor is being closed, which takes it out of the epoll."""
+        del self._standing[number]
+        self._room.leave(client)
+
+    def linger(self, client: "StandingClient") -> None:
+        """The last word to the client was said."""
+        self._room.linger(client)
+
+    def _hear(self) -> None:
+        for number, _ in self._epoll.poll(0, _AT_ONCE):
+            client = self._standing.get(number)
+            if client is not None:
+                client.hear()
+
+
+class StandingClient:
+    """One of them; what ``io.refusing`` says of closing holds here as well."""
+
+    __slots__ = ("_connection", "_doorstep", "_finished", "_refusal")
+
+    def __init__(self, connection: socket.socket, refusal: Refusal, doorstep: Doorstep) -> None:
+        """Prepare to refuse."""
+        self._connection = connection
+        self._refusal = refusal
+        self._doorstep = doorstep
+        self._finished = False
+
+    @property
+    def stands(self) -> bool:
+        """Whether its connection is open."""
+        return self._connection.fileno() >= 0
+
+    def hear(self) -> None:
+        """Answer what was said, or drop it after the end."""
+        try:
+            data = self._connection.recv(_READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.hurry()
+        elif not self._finished and (answer := self._refusal.receive(data)):
+            self.say(answer)
+
+    def say(self, answer: bytes) -> None:
+        """Say it, and after the last word take leave.
+
+        All that is ever said fits into an empty buffer of the kernel's, so a client that has not
+        taken the former replies is not worth waiting for.
+        """
+        try:
+            heard = self._connection.send(answer) == len(answer)
+            if heard and self._refusal.closed and not self._refusal.goodbye:
+                self._connection.shutdown(socket.SHUT_WR)
+        except OSError:
+            heard = False
+        if not heard or self._refusal.goodbye:
+            self.hurry()
+        elif self._refusal.closed:
+            self._finished = True
+            self._doorstep.linger(self)
+
+    def expire(self) -> None:
+        """The client's time is up: say so once, then go for good."""
+        if self._finished:
+            self.hurry()
+        else:
+            self.say(self._refusal.expire())
+
+    def hurry(self) -> None:
+        """Leave now."""
+        number = self._connection.fileno()
+        if number >= 0:
+            self._connection.close()
+            self._doorstep.part(number, self)

@@ -1,0 +1,78 @@
+"""What a gateway is: who owns its ports, what differs from the declaration, and what mends it.
+
+For people, and as JSON for whoever shows it to them without being root. Nothing is changed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..postfix.errors import PostfixError
+from . import effective, journal
+from .heal import declared
+from .report import facts
+from .risks import PARAMETERS, Risk, risks
+from .survey import SurveyError
+from .switch import SwitchError
+
+HEAL, RECOVER = "mail-topology heal", "mail-topology recover"
+PLAY = "ansible-playbook playbooks/repair_port_conflict.yml --limit"
+
+FAILURES = (SwitchError, SurveyError, PostfixError, OSError)
+
+Shown = dict[str, Any]
+
+
+def look(config_dir: Path) -> Shown:
+    """Compare the host with the topology that the last play declared.
+
+    Returns:
+        What `facts` says, and
+
+        - host, time: whose state it is, and when it was seen;
+        - declared: the declared topology;
+        - risks: what is dangerous, each with its cure;
+        - cures: the command for this host, and the one for the control node, if anything differs;
+        - error: why the host could not be looked at; then the rest is empty.
+    """
+    host, time = os.uname().nodename, datetime.now(UTC).isoformat(timespec="seconds")
+    shown: Shown = {"host": host, "time": time, "declared": "", "error": ""}
+    try:
+        request = declared(config_dir)
+        survey = request.look()
+        settings = effective.read(survey, PARAMETERS)
+    except FAILURES as error:
+        nothing: Shown = {"seen": "", "ports": [], "table": [], "conflicts": [], "differences": []}
+        return shown | nothing | {"risks": [], "cures": [], "error": str(error)}
+    found = facts(survey, request.topology)
+    unfinished = journal.unfinished()
+    found["differences"] += unfinished
+    shown["declared"] = request.topology
+    shown["risks"] = [asdict(one) for one in risks(survey, request.topology, settings)]
+    here = RECOVER if unfinished else HEAL
+    return shown | found | {"cures": [here, f"{PLAY} {host}"] if found["differences"] else []}
+
+
+def text(shown: Shown) -> list[str]:
+    """The same as lines for people."""
+    if shown["error"]:
+        return [f"{shown['host']} could not be looked at: {shown['error']}"]
+    lines = [f"{shown['host']}: {shown['declared']} was declared, {shown['seen']} was seen"]
+    lines += shown["table"]
+    lines += [f"differs: {one}" for one in shown["differences"]]
+    lines += [_danger(Risk(**one)) for one in shown["risks"]]
+    return lines + [f"to mend it: {one}" for one in shown["cures"]]
+
+
+def document(shown: Shown) -> str:
+    """The same as one line of JSON."""
+    return json.dumps(shown, sort_keys=True)
+
+
+def _danger(risk: Risk) -> str:
+    return f"{risk.level} {risk.id}: {risk.place}: {risk.text}. Cure: {risk.cure}"
