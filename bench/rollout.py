@@ -1,10 +1,10 @@
-"""A fleet is rolled out under mail, and things go wrong: is a message lost, is a host between two topologies?
+"""A fleet is rolled out under mail, and things go wrong: is a message lost, a host half moved?
 
 Makes N gateways in the lab that SENDER_FILTER_LAB names, and sends mail to all of them without a
-pause. Meanwhile rollout.yml moves them to `edge` and back, and is disturbed: by a program that takes
-port 25, by SIGKILL of the play, by a gateway that loses power, by one that cannot be reached any
-more, by lists that refuse everybody. After each run the report is compared with the hosts. In the
-end each acknowledged message is looked for in the mail store.
+pause. Meanwhile rollout.yml moves them to `edge` and back, and is disturbed: by a program that
+takes port 25, by SIGKILL of the play, by a gateway that loses power, by one that cannot be reached
+any more, by lists that refuse everybody. After each run the report is compared with the hosts. In
+the end each acknowledged message is looked for in the mail store.
 """
 
 from __future__ import annotations
@@ -50,10 +50,6 @@ REFUSE_ALL = {
 Disturb = Callable[["Fleet", "asyncio.subprocess.Process"], Awaitable[None]]
 
 
-async def nothing(_fleet: Fleet, _play: asyncio.subprocess.Process) -> None:
-    """Nothing goes wrong."""
-
-
 @dataclass(frozen=True)
 class Act:
     """One run of rollout.yml.
@@ -63,8 +59,8 @@ class Act:
         topology: Where to.
         ends: Whether it has to end well; None: it is killed.
         settings: Its variables beside those of all.
-        in_batch: In which batch it is disturbed, when the port is about to change hands.
-        disturb: How.
+        disturb: How it is disturbed, when the port is about to change hands.
+        when_with: In the batch of which gateway.
         cure: A shell command that is run on each gateway after it.
     """
 
@@ -72,8 +68,8 @@ class Act:
     topology: str
     ends: bool | None
     settings: dict[str, Any] = field(default_factory=dict)
-    in_batch: int = 0
-    disturb: Disturb = nothing
+    disturb: Disturb | None = None
+    when_with: str | None = None
     cure: str = "true"
 
 
@@ -110,7 +106,9 @@ class Fleet:
 
     def _topology(self, name: str) -> str:
         rows = self.run(name, "ss -Hltnp 'sport = :25 and src 0.0.0.0'").splitlines()
-        owners = {EDGE if "senderfilter" in row else DIRECT if "master" in row else row for row in rows}
+        owners = {
+            EDGE if "senderfilter" in row else DIRECT if "master" in row else row for row in rows
+        }
         return owners.pop() if len(owners) == 1 else f"between topologies: {owners or 'nobody'}"
 
 
@@ -152,7 +150,7 @@ def stranger_on(fleet: Fleet, name: str, folder: Path) -> dict[str, Any]:
 
 
 def story(fleet: Fleet, folder: Path) -> list[Act]:
-    """Each run after the other; the last but one in a batch is what goes wrong."""
+    """Each run after the other: there with disturbances, there, and back with others."""
     names = list(fleet.gateways)
     second, third = names[2], names[-2]
     return [
@@ -160,19 +158,19 @@ def story(fleet: Fleet, folder: Path) -> list[Act]:
             f"a strange program takes port 25 of {third}", EDGE, ends=False,
             settings=stranger_on(fleet, third, folder), cure="systemctl stop stranger || true",
         ),
-        Act("the play is killed", EDGE, ends=None, in_batch=2, disturb=killed),
+        Act("the play is killed", EDGE, ends=None, disturb=killed, when_with=third),
         Act(
-            f"{third} loses power", EDGE, ends=False, in_batch=2, disturb=loses_power(third),
+            f"{third} loses power", EDGE, ends=False, disturb=loses_power(third), when_with=third,
         ),
         Act("nothing", EDGE, ends=True),
         Act("nothing, once more", EDGE, ends=True),
         Act("lists that refuse everybody", EDGE, ends=False, settings=REFUSE_ALL),
         Act(
             f"{second} cannot be reached any more, all are to go back", DIRECT, ends=False,
-            settings={"rollout_back": "fleet"}, in_batch=2, disturb=is_cut_off(second),
+            settings={"rollout_back": "fleet"}, disturb=is_cut_off(second), when_with=second,
             cure="systemctl start ssh.service",
         ),
-        Act("the play is killed", DIRECT, ends=None, in_batch=1, disturb=killed),
+        Act("the play is killed", DIRECT, ends=None, disturb=killed, when_with=second),
         Act("nothing", DIRECT, ends=True),
     ]  # fmt: skip
 
@@ -211,21 +209,22 @@ async def perform(act: Act, fleet: Fleet, folder: Path) -> Happened:
 
 
 async def _follow(play: asyncio.subprocess.Process, act: Act, fleet: Fleet) -> str:
-    """The output of a play, which is disturbed when its batch comes to the hand-over."""
-    assert play.stdout is not None
+    """The output of a play, which is disturbed when a batch comes to the hand-over."""
     lines: list[str] = []
-    batches = 0
+    batch = 0  # the line with which it has begun
     disturbing = None
-    async for line in play.stdout:
+    async for line in play.stdout or asyncio.StreamReader():
         lines.append(line.decode())
-        batches += MOVE in lines[-1]
-        if act.in_batch and batches == act.in_batch and disturbing is None:
+        if lines[-1].startswith("PLAY ["):
+            batch = len(lines)
+        due = act.disturb and disturbing is None and MOVE in lines[-1]
+        if due and any(f"[{act.when_with}]" in each for each in lines[batch:]):
             disturbing = asyncio.ensure_future(act.disturb(fleet, play))
     await play.wait()
     if disturbing is not None:
         await disturbing
-    elif act.in_batch:
-        sys.exit(f"batch {act.in_batch} was not reached:\n{''.join(lines)}")
+    elif act.disturb is not None:
+        sys.exit(f"the batch of {act.when_with} was not reached:\n{''.join(lines)}")
     return "".join(lines)
 
 
@@ -272,18 +271,20 @@ def line(happened: Happened) -> str:
     end = {True: "well", False: "stopped", None: "killed"}[happened.ended_well]
     states = ", ".join(f"{count} {state}" for state, count in happened.states.items())
     untrue = "; ".join(happened.untrue) or "nothing"
-    return f"| {act.topology} | {act.title} | {end} | {states} | {untrue} | {happened.seconds:.0f} |"
+    return (
+        f"| {act.topology} | {act.title} | {end} | {states} | {untrue} | {happened.seconds:.0f} |"
+    )
 
 
-def records(story_told: list[Happened], lost: int, doubled: int, wrong: str) -> list[dict[str, Any]]:
+def records(told: list[Happened], lost: int, doubled: int, wrong: str) -> list[dict[str, Any]]:
     """The rows in the form that every benchmark of this project writes."""
     figures = {
         "acknowledged messages lost": lost,
         "acknowledged messages doubled": doubled,
         "runs that did not end as they should": sum(
-            one.ended_well is not one.act.ends for one in story_told
+            one.ended_well is not one.act.ends for one in told
         ),
-        "things that a report said and no host showed": sum(len(one.untrue) for one in story_told),
+        "things that a report said and no host showed": sum(len(one.untrue) for one in told),
         "fleets that verify_topology.yml finds fault with in the end": int(bool(wrong)),
     }
     return [
@@ -295,7 +296,7 @@ def records(story_told: list[Happened], lost: int, doubled: int, wrong: str) -> 
     ]  # fmt: skip
 
 
-async def tell(hosts: int, rate: int) -> tuple[list[Happened], list[dict[str, Any]]]:
+async def tell(hosts: int, rate: int) -> list[dict[str, Any]]:
     """The story from its beginning, with mail all the time."""
     done = await asyncio.create_subprocess_exec(
         ROOT / "scripts/lab", "up", str(hosts), stdout=subprocess.DEVNULL
@@ -303,7 +304,8 @@ async def tell(hosts: int, rate: int) -> tuple[list[Happened], list[dict[str, An
     if await done.wait() != 0:
         sys.exit(f"no lab of {hosts} gateways")
     fleet = Fleet(inventory())
-    load = Load([one["lab_address"] for one in fleet.gateways.values()], rate, sessions=2, senders=3)
+    addresses = [one["lab_address"] for one in fleet.gateways.values()]
+    load = Load(addresses, rate, sessions=2, senders=3)
     load.start()
     happened: list[Happened] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -318,21 +320,22 @@ async def tell(hosts: int, rate: int) -> tuple[list[Happened], list[dict[str, An
     lost, doubled = count_arrivals(tally.acknowledged, fleet.mailstore)
     wrong = verify(DIRECT)
     print(wrong)
-    return happened, records(happened, lost, doubled, wrong)
+    return records(happened, lost, doubled, wrong)
 
 
 def main() -> int:
     """Tell the story, print the table as it grows, and then the aims."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hosts", type=int, default=20)
-    parser.add_argument("--rate", type=int, default=10, help="new connections a second, to the fleet")
+    parser.add_argument("--rate", type=int, default=10, help="connections a second to the fleet")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     columns = ("to", "what goes wrong", "ends", "hosts", "untrue in the report", "seconds")
     print(f"| {' | '.join(columns)} |\n" + "| --- " * len(columns) + "|")
-    _, rows = asyncio.run(tell(options.hosts, options.rate))
+    rows = asyncio.run(tell(options.hosts, options.rate))
     for row in rows:
-        print(f"{row['row']}: {row['ours']}, aim {row['aim']}: {'met' if row['met'] else 'NOT MET'}")
+        verdict = "met" if row["met"] else "NOT MET"
+        print(f"{row['row']}: {row['ours']}, aim {row['aim']}: {verdict}")
     return outcome(rows, options.json)
 
 

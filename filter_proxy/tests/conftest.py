@@ -8,6 +8,7 @@ import pytest
 from harness import Filter
 from hypothesis import settings
 from key_value import SERVER, Server
+from rbldnsd import Rbldnsd
 
 TEST_SECONDS = 30
 
@@ -43,3 +44,14 @@ def server(tmp_path_factory):
     made.start()
     yield made
     made.stop()
+
+
+def zones(tmp_path):
+    """A real rbldnsd, which runs as another user."""
+    folder = tmp_path / "zones"
+    folder.mkdir()
+    for each in (tmp_path, folder):
+        each.chmod(0o755)
+    found = Rbldnsd(folder)
+    yield found
+    found.stop()

@@ -103,18 +103,6 @@ class Client:
         return [await self.reply(), *[await self.say(line) for line in lines]]
 
 
-@pytest.fixture
-def zones(tmp_path):
-    """A real rbldnsd, which runs as another user."""
-    folder = tmp_path / "zones"
-    folder.mkdir()
-    for each in (tmp_path, folder):
-        each.chmod(0o755)
-    found = rbldnsd.Rbldnsd(folder)
-    yield found
-    found.stop()
-
-
 async def started(proxy, postfix, more):
     await postfix.start()
     proxy.configure(postfix.port, more=more)

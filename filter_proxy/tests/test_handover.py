@@ -11,11 +11,16 @@ from harness import Backend, smtp
 from hypothesis import given
 from hypothesis import strategies as st
 from pass_service import PassService, read_attributes
+from rbldnsd import PROGRAM
 
 from sender_filter.core import addresses, pass_attributes
 
 PORTS = st.integers(0, 65535)
 LISTEN = "0A"  # in /proc/net/tcp
+LISTS_KNOW_LOOPBACK = """
+from sender_filter.core.reputation import question
+question.has_a_name = lambda address: True
+"""
 
 
 async def itself(reader, writer):
@@ -112,6 +117,24 @@ async def test_a_refused_client_never_reaches_postfix(proxy, service):
     assert (await reader.readline()).startswith(b"554 5.7.1 ")
     writer.close()
     assert not service.told
+
+
+@pytest.mark.skipif(PROGRAM is None, reason="rbldnsd is not installed")
+async def test_a_client_that_is_refused_later_has_its_connection_still(proxy, service, zones):
+    service.start()
+    asks = f'[reputation]\nservers = ["{zones.address}"]\nzones = [{{name = "ip4.test"}}]\n'
+    configure(proxy, service, more=asks)
+    await proxy.start(change=LISTS_KNOW_LOOPBACK)
+    while (await proxy.status())["zones"][0]["state"] != "trusted":
+        await asyncio.sleep(0.05)
+    reader, writer = await proxy.connect(local_addr=("127.0.0.2", 0))
+    assert (await reader.readline()).startswith(b"550 5.7.1 ")
+    writer.write(b"QUIT\r\n")
+    assert await reader.readline() == b"221 2.0.0 Bye\r\n"
+    writer.close()
+    assert not service.told
+    reader, writer = await proxy.connect(local_addr=("127.0.0.9", 0))
+    await converse(reader, writer, b"220 itself\r\n")
 
 
 @pytest.mark.parametrize(

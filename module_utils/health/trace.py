@@ -49,7 +49,7 @@ class Trace:
     def departure(self) -> Delivery | None:
         """How another host took it, None while none has, or while a queue before has not said so.
 
-        The scan service is logged as the receiver of a message when it has answered, and that may be
+        The scan service is logged as the receiver of a message when it has answered. That may be
         after Postfix behind it has handed the message on.
         """
         for hop in self.hops:

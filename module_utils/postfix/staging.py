@@ -83,7 +83,7 @@ class Stage:
         return done.stdout, "\n".join(said)
 
     def _logged(self) -> list[str]:
-        """What the mail log says of the staged files: to who is no terminal postfix(1) says nothing."""
+        """What the log says of the staged files: postfix(1) without a terminal speaks there."""
         journal = ["journalctl", "--quiet", "--no-pager"]
         wanted = ["--facility=mail", "--output=cat", "--since=-1min"]
         try:

@@ -7,7 +7,7 @@ descriptor (Postfix src/postscreen/postscreen_send.c, src/util/attr_print0.c, un
 
 from sender_filter.core.addresses import Address
 
-_CARRIER = b"\0"
+_CARRIER = "\0"
 """The byte that the descriptor travels with, on its own: ``unix_recv_fd`` reads no more."""
 
 
@@ -26,11 +26,7 @@ def message(source: Address, source_port: int, target: Address, target_port: int
     if source.version != target.version:
         msg = f"{source} and {target} cannot be the two ends of one connection"
         raise ValueError(msg)
-    attributes = {
-        "client_address": source,
-        "client_port": source_port,
-        "server_address": target,
-        "server_port": target_port,
-    }
-    listed = b"".join(f"{name}\0{value}\0".encode() for name, value in attributes.items())
-    return _CARRIER + listed + b"\0"
+    return (
+        f"{_CARRIER}client_address\0{source}\0client_port\0{source_port}\0"
+        f"server_address\0{target}\0server_port\0{target_port}\0\0"
+    ).encode()

@@ -167,11 +167,7 @@ class Door(ABC):
 
     async def _serve(self, session: Session, decision: Decision, connect: Connect) -> None:
         """Go on with a client that the lists have been asked about, and that is connected."""
-        decision = await self._judged(session, decision)
-        if decision.reply is not None:
-            self._turn_away(session, decision, decision.reply)
-            return
-        await self._relay_to_postfix(session, decision, connect)
+        await self._go_on(session, await self._judged(session, decision), connect)
 
     async def _judged(self, session: Session, decision: Decision) -> Decision:
         """What is decided once all have been asked; this host itself is judged by the lists."""
@@ -179,10 +175,11 @@ class Door(ABC):
             return decision
         return await self._judge.of_client(decision, session.arrival.client.address)
 
-    async def _relay_to_postfix(
-        self, session: Session, decision: Decision, connect: Connect
-    ) -> None:
-        """Go on with a client that is let through."""
+    async def _go_on(self, session: Session, decision: Decision, connect: Connect) -> None:
+        """Do what was decided about a client that is connected."""
+        if decision.reply is not None:
+            self._turn_away(session, decision, decision.reply)
+            return
         link, check = await connect()
         decision = decision._replace(checks=(*decision.checks, check))
         if link is None:
@@ -276,6 +273,7 @@ class Door(ABC):
             client.connection_made(transport)
             transport.resume_reading()
             self._hurry_if_crowded(client)
+        session.part()
 
     def _hurry_if_crowded(self, client: Guest) -> None:
         """See to it that refusing never costs the others.
