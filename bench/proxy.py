@@ -43,7 +43,6 @@ def main() -> int:
             )
         print(table(new), flush=True)
         rows += new
-    print(table(rows))
     return outcome(rows, options.json)
 
 

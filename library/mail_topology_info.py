@@ -157,6 +157,19 @@ risks:
     place: {description: "File, line and service, or the port.", type: str}
     text: {description: "What is dangerous, and why.", type: str}
     cure: {description: What ends it., type: str}
+run_time:
+  description: Blocks and approvals that operators have made at run time, beside the declared lists,
+    the newest first. They are no differences.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    network: {description: The addresses., type: str}
+    kind: {description: "V(block) or V(approval).", type: str}
+    author: {description: Who has made it., type: str}
+    since: {description: Since when., type: str}
+    until: {description: Until when; none if it has no end., type: str}
+    comment: {description: Why., type: str}
 obstacles:
   description: What makes a move to the declared topology impossible now, with the cure.
   returned: always
@@ -171,7 +184,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.postfix.errors import PostfixError
 from ansible.module_utils.snapshots.store import Store
-from ansible.module_utils.topology import effective, fronts, journal, record
+from ansible.module_utils.topology import effective, fronts, journal, record, run_time
 from ansible.module_utils.topology.arguments import (
     CONFIG_DIR,
     PORTS,
@@ -216,6 +229,7 @@ def main() -> None:
         listen_addresses=survey.listen_addresses(),
         risks=[asdict(one) for one in risks(survey, topology, settings)],
         snapshots=_snapshots(),
+        run_time=run_time.entries(survey),
         obstacles=obstacles(survey, topology),
     )
 

@@ -1,17 +1,20 @@
 """Refusals: a listed client connects, reads the reply, says QUIT and waits for the end.
 
 Every function of the filter is on, and each refusal leaves a record. postscreen(8) closes after its
-reply (``drop``) and logs a line or three. HAProxy and nginx close without a word and log nothing.
+reply (``drop``) and logs a line or three; Haraka closes after its reply. HAProxy and nginx close
+without a word and log nothing.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from side_by_side.figures import in_turn, processor_micros, row
 from side_by_side.haproxy import HAProxy
+from side_by_side.haraka import Haraka
 from side_by_side.load import BLOCKED, Dialog, Load, Result
 from side_by_side.nginx import Nginx
 from side_by_side.ours import FULL_POLICY, SenderFilter
@@ -20,6 +23,7 @@ from side_by_side.servers import Server, running
 
 SIZES = (1, 10, 100, 1000)
 USUAL = 100
+WRITTEN_SECONDS = 2.0  # after which the last record is in its file, on any disk
 NOBODY = 9  # the port of an upstream that is never asked
 
 
@@ -29,6 +33,7 @@ def measure(folder: Path, load: Load, seconds: float) -> list[dict[str, Any]]:
     haproxy = HAProxy(folder / "haproxy", NOBODY)
     postfix = Postfix(folder / "postfix")
     nginx = Nginx(folder / "nginx", NOBODY, NOBODY)
+    haraka = Haraka(folder / "haraka")
     rows = []
 
     def run(dialog: Dialog, port: int, sessions: int = USUAL) -> Result:
@@ -40,7 +45,7 @@ def measure(folder: Path, load: Load, seconds: float) -> list[dict[str, Any]]:
     def rate(dialog: Dialog, port: int, sessions: int) -> Callable[[], float]:
         return lambda: run(dialog, port, sessions).per_second
 
-    with running(ours, postfix, haproxy, nginx):
+    with running(ours, postfix, haproxy, nginx, haraka):
         for size in SIZES:
             figures = in_turn(
                 {
@@ -48,6 +53,7 @@ def measure(folder: Path, load: Load, seconds: float) -> list[dict[str, Any]]:
                     "postscreen": rate("refused", SCREENED, size),
                     "HAProxy": rate("dropped", haproxy.refusing, size),
                     "nginx": rate("dropped", nginx.refusing, size),
+                    "Haraka": rate("refused", haraka.port, size),
                 }
             )
             mine = figures.pop("ours")
@@ -61,12 +67,14 @@ def measure(folder: Path, load: Load, seconds: float) -> list[dict[str, Any]]:
                 "postscreen and its log": cost(postfix, "refused", SCREENED),
                 "HAProxy": cost(haproxy, "dropped", haproxy.refusing),
                 "nginx": cost(nginx, "dropped", nginx.refusing),
+                "Haraka": cost(haraka, "refused", haraka.port),
             }
         )
         mine = figures.pop("ours")
         for name, figure in figures.items():
             most = 1.0 if name.startswith("postscreen") else None
             rows.append(row(f"processor for a refusal: {name}", mine, figure, "µs", most=most))
+        time.sleep(WRITTEN_SECONDS)
         refused = ours.status()["refused"]
     missing = refused - ours.decisions()
     rows.append(row(f"refusals without a record, of {refused}", missing, None, "count", below=1))

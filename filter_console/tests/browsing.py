@@ -12,9 +12,9 @@ from sender_filter_console.app import create_app
 from sender_filter_console.settings.schema import Config, Listen, User
 
 ORIGIN = "http://127.0.0.1:8025"
-PASSWORD = "correct horse"
+PHRASE = "correct horse"
 # Cheap on purpose: it is not the hash that is tested.
-HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PHRASE)
 USERS = [User("olive", HASH, "operator"), User("victor", HASH, "viewer")]
 
 PAGES = (
@@ -47,7 +47,7 @@ class Reader:
     fleet: SampleFleet
 
     def log_in(self, name: str = "olive") -> "Reader":
-        answer = self.post("/login", name=name, password=PASSWORD)
+        answer = self.post("/login", name=name, password=PHRASE)
         assert answer.status_code == 303, answer.text
         return self
 

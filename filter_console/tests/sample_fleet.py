@@ -68,7 +68,10 @@ class SampleFleet:
         return i.Overview([one, two], True, 57_331, NOW - timedelta(days=29), None)
 
     async def chart(
-        self, since: datetime, buckets: int, gateway: str | None
+        self,
+        since: datetime,
+        buckets: int,
+        gateway: str | None,  # noqa: ARG002
     ) -> list[i.ChartBucket]:
         until = datetime.now(UTC)
         step = (until - since) / buckets

@@ -147,8 +147,8 @@ async def test_what_was_made_at_run_time_is_yaml_for_the_inventory(proxy, consol
 async def test_known_hosts_are_the_inventorys_matter(proxy, console, backend):
     await started(proxy, console, backend)
     status, answer = await console.post("/lists/known_hosts/import", {"text": "192.0.2.1"})
-    assert status == 400
-    assert "sender_filter_known_hosts" in answer["error"]
+    assert status == 422
+    assert "'blocked' or 'approved'" in answer["error"]
 
 
 async def test_the_overview_tells_how_all_is(proxy, console, backend):

@@ -4,12 +4,14 @@ import base64
 import re
 
 import pytest
-from browsing import CHANGES, ORIGIN, PAGES, PASSWORD, reader
+from browsing import CHANGES, ORIGIN, PAGES, PHRASE, reader
 from fastapi.routing import APIRoute
 
 from sender_filter_console import pages
 from sender_filter_console.auth.gate import OPEN_TO_ALL, OPEN_TO_VIEWERS
 from sender_filter_console.settings.schema import Listen
+
+WRONG = "no"
 
 
 def basic(name: str, password: str) -> str:
@@ -107,12 +109,12 @@ def test_a_change_that_is_too_large_is_not_read() -> None:
 
 
 def test_the_cookie_is_out_of_reach() -> None:
-    plain = reader().post("/login", name="olive", password=PASSWORD).headers["set-cookie"]
+    plain = reader().post("/login", name="olive", password=PHRASE).headers["set-cookie"]
     assert plain.startswith("session=")
     assert "HttpOnly" in plain
     assert "SameSite=strict" in plain
     secured = reader(listen=Listen(certificate="cert.pem", key="key.pem"))
-    cookie = secured.post("/login", name="olive", password=PASSWORD).headers["set-cookie"]
+    cookie = secured.post("/login", name="olive", password=PHRASE).headers["set-cookie"]
     assert cookie.startswith("__Host-session=")
     assert "Secure" in cookie
     assert "Domain" not in cookie
@@ -150,7 +152,7 @@ def test_a_log_out_ends_the_session_at_the_server() -> None:
     "target", ["//evil.example", "https://evil.example", "/\\evil.example", "/\t/evil.example", ""]
 )
 def test_a_login_leads_nowhere_else(target: str) -> None:
-    answer = reader().post("/login", name="olive", password=PASSWORD, next=target)
+    answer = reader().post("/login", name="olive", password=PHRASE, next=target)
     assert answer.headers["location"] == "/"
 
 
@@ -159,23 +161,23 @@ def test_a_login_leads_where_one_wanted_to_go() -> None:
     login = stranger.get("/connections?result=refused").headers["location"]
     assert login == "/login?next=/connections%3Fresult%3Drefused"
     answer = stranger.post(
-        "/login", name="olive", password=PASSWORD, next="/connections?result=refused"
+        "/login", name="olive", password=PHRASE, next="/connections?result=refused"
     )
     assert answer.headers["location"] == "/connections?result=refused"
 
 
 def test_wrong_passwords_are_slowed_down_and_a_right_one_waits_as_well() -> None:
     stranger = reader()
-    statuses = [stranger.post("/login", name="olive", password="no").status_code for _ in range(7)]
+    statuses = [stranger.post("/login", name="olive", password=WRONG).status_code for _ in range(7)]
     assert statuses == [401] * 5 + [429] * 2
-    answer = stranger.post("/login", name="olive", password=PASSWORD)
+    answer = stranger.post("/login", name="olive", password=PHRASE)
     assert answer.status_code == 429
     assert 0 < int(answer.headers["retry-after"]) <= 4
 
 
 def test_a_name_that_nobody_has_is_answered_like_a_wrong_password() -> None:
     one, other = (
-        reader().post("/login", name=name, password="no").text.replace(name, "")
+        reader().post("/login", name=name, password=WRONG).text.replace(name, "")
         for name in ("olive", "nobody")
     )
     assert one == other
@@ -183,15 +185,15 @@ def test_a_name_that_nobody_has_is_answered_like_a_wrong_password() -> None:
 
 def test_basic_is_enough_for_a_program() -> None:
     program = reader()
-    assert program.get("/help", authorization=basic("victor", PASSWORD)).status_code == 200
-    program.client.headers["authorization"] = basic("olive", PASSWORD)
+    assert program.get("/help", authorization=basic("victor", PHRASE)).status_code == 200
+    program.client.headers["authorization"] = basic("olive", PHRASE)
     answer = program.post("/address/block", origin=None, network="192.0.2.7")
     assert answer.status_code == 303
     assert program.fleet.orders[0][1].who == "olive"
 
 
 @pytest.mark.parametrize(
-    "header", [basic("olive", "no"), basic("nobody", PASSWORD), "Basic !", "Bearer x", "Basic"]
+    "header", [basic("olive", "no"), basic("nobody", PHRASE), "Basic !", "Bearer x", "Basic"]
 )
 def test_basic_with_anything_else_is_not(header: str) -> None:
     assert reader().get("/help", authorization=header).status_code == 401
@@ -199,9 +201,9 @@ def test_basic_with_anything_else_is_not(header: str) -> None:
 
 def test_basic_of_a_viewer_changes_nothing_and_no_other_site_may_use_it() -> None:
     program = reader()
-    program.client.headers["authorization"] = basic("victor", PASSWORD)
+    program.client.headers["authorization"] = basic("victor", PHRASE)
     assert program.post("/address/block", network="192.0.2.7").status_code == 403
-    program.client.headers["authorization"] = basic("olive", PASSWORD)
+    program.client.headers["authorization"] = basic("olive", PHRASE)
     answer = program.post("/address/block", origin="https://evil.example", network="192.0.2.7")
     assert answer.status_code == 403
     assert program.fleet.orders == []

@@ -53,11 +53,15 @@ NETWORKS = st.builds(
 )
 
 
-@given(st.lists(NETWORKS, unique=True), NETWORKS)
-def test_touching_is_holding_or_lying_in(entries, asked):
+@given(st.lists(NETWORKS, unique=True), NETWORKS, st.integers(1, 4))
+def test_touching_is_holding_or_lying_in(entries, asked, most):
     table = AddressList()
     table.read("x", map(str, entries), flags=False)
-    found = sorted((match.line, match.network) for match in table.touching(asked))
+    found, place = [], -1
+    while page := table.touching([asked], place, most):
+        assert len(page) <= most
+        found += [(match.line, match.network) for _, match in page]
+        place = page[-1][0]
     assert found == [
         (number, str(entry))
         for number, entry in enumerate(entries, 1)
@@ -159,6 +163,14 @@ def test_nothing_asked_for_is_everything(lists):
     assert len(rows(snapshot, limit=2)) == 3 + 4 + 1 + 9 + 1
     assert len(rows(snapshot, origin="run time")) == 3
     assert len(rows(snapshot, origin="declared", list="known_hosts")) == 10
+
+
+def test_known_hosts_that_nobody_has_minded_are_searched_as_they_are(lists):
+    config = lists.path.read_text().replace('"198.51.100.0/24"', '"nonsense"')
+    lists.path.write_text(config)
+    snapshot = at_run_time(loading.load(lists.path))
+    assert rows(snapshot, text="10.0.0.1") == []
+    assert short(rows(snapshot, text="nonsense")) == [("known_hosts", "declared", "nonsense")]
 
 
 def test_a_list_that_has_changed_is_searched_anew(lists):

@@ -533,3 +533,32 @@ async def test_a_thousand_refused_clients_at_once_are_each_greeted_and_recorded(
     assert len(await proxy.written(1000)) == 1000
     status = await proxy.status()
     assert (status["refused"], status["refusing"]) == (1000, 0)
+
+
+COUNT_WHAT_IS_OVER = """
+import gc, signal, sys
+gc.disable()
+def count(*_):
+    kinds = [type(each).__name__ for each in gc.get_objects()]
+    left = [kinds.count(name) for name in ("Session", "Side", "Observer", "StandingClient")]
+    print("left over:", *left, file=sys.stderr, flush=True)
+signal.signal(signal.SIGUSR1, count)
+"""
+
+
+async def test_a_session_that_is_over_leaves_nothing_to_the_collector_of_cycles(proxy):
+    backend = await Backend().start()
+    proxy.write_lists(blocked="127.0.0.5")
+    proxy.configure(backend.port, more='[profiler.bounced]\nenabled = "on"\n')
+    await proxy.start(change=COUNT_WHAT_IS_OVER)
+    [port] = await proxy.ports()
+    for source in ("127.0.0.4", "127.0.0.5") * 3:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
+        await reader.readline()
+        await speak(reader, writer, b"EHLO x\r\n", b"QUIT\r\n")
+        writer.close()
+    while (await proxy.status())["sessions"]:
+        await asyncio.sleep(0.01)
+    os.kill(await proxy.worker(), signal.SIGUSR1)
+    await proxy.says("left over:")
+    assert "left over: 0 0 0 0" in proxy.stderr.read_text()

@@ -3,11 +3,13 @@
 import asyncio
 import json
 import socket
+import time
 
 import pytest
 from harness import Backend
 from test_records import NOON, decision
 
+from sender_filter.core.records import timestamp
 from sender_filter.state import shared_records
 from sender_filter.state.shared_records import RecordStream
 
@@ -110,6 +112,9 @@ async def test_a_filter_shares_what_it_decides(proxy, server):
     [seen] = json.loads(await control.readline())["records"]
     assert seen["gateway"] == socket.gethostname()
     assert seen["record"]["action"] == "permanent"
+    writer.write(b'{"command":"gateways"}\n')
+    [said] = json.loads(await control.readline())["gateways"]
+    assert (said["gateway"], said["status"]["front"]) == (socket.gethostname(), "edge")
     store = (await proxy.status())["store"]
     assert (store["kind"], store["records_shared"], store["records_lost"]) == ("redis", True, 0)
     writer.close()
@@ -125,3 +130,30 @@ def test_records_are_shared_only_where_there_is_a_server(proxy):
     proxy.configure(1, more="share_records = true\n")
     said = proxy.run("check-config", check=False)
     assert "state.share_records: needs a server" in said.stderr
+
+
+async def announce(server, name, status):
+    stream = RecordStream(server.url, name)
+    await stream.announce(status)
+    await stream.close()
+
+
+async def test_each_gateway_says_how_it_does_and_one_that_is_gone_is_forgotten(server, proxy):
+    proxy.configure(1, more=f'url = "{server.url}"\nshare_records = true\n')
+    await proxy.start()
+    status = await proxy.status()
+    for name, when in (("mx2", time.time() - 3600), ("mx3", time.time() - 2 * 86_400)):
+        said = {"gateway": name, "time": timestamp(when), "status": status}
+        await announce(server, name, json.dumps(said).encode())
+    await announce(server, "mx4", b"{}")
+    found = (await proxy.ask("fleet"))["gateways"]
+    assert [each["gateway"] for each in found] == sorted([socket.gethostname(), "mx2"])
+    shown = proxy.run("fleet").stdout.splitlines()
+    assert any(line.startswith("mx2 ") for line in shown)
+
+
+async def test_what_gateways_say_cannot_be_read_without_their_server(proxy, server):
+    proxy.configure(1, more=f'url = "{server.url}"\nshare_records = true\n')
+    await proxy.start()
+    server.stop()
+    assert "cannot be read" in proxy.run("fleet", check=False).stderr

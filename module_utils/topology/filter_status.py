@@ -23,22 +23,22 @@ FRESH, RELOAD, RESTART = "fresh", "reload", "restart"
 Status = Mapping[str, Any]
 
 
-def ask(front: Front = EDGE) -> Status | None:
-    """What a running front of the filter says about itself; None if it does not answer.
+def ask(front: Front = EDGE, command: str = "status") -> Status | None:
+    """What a running front of the filter says, as a rule about itself; None: it does not answer.
 
     While a process of it is replaced, the socket is away for a moment.
     """
     deadline = time.monotonic() + REPLACEMENT_SECONDS
-    while (answer := _ask(front.control)) is None and time.monotonic() < deadline:
+    while (answer := _ask(front.control, command)) is None and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
     return answer
 
 
-def _ask(path: Path) -> Status | None:
+def _ask(path: Path, command: str) -> Status | None:
     with contextlib.suppress(OSError, ValueError), socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(PATIENCE_SECONDS)
         connection.connect(str(path))
-        connection.sendall(b'{"command": "status"}\n')
+        connection.sendall(json.dumps({"command": command}).encode() + b"\n")
         answer = json.loads(connection.makefile("rb").readline())
         return answer if isinstance(answer, dict) else None
     return None

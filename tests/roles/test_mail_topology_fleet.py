@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 FILE = Path(__file__).parents[2] / "roles/mail_topology/filter_plugins/mail_topology_fleet.py"
 SPEC = importlib.util.spec_from_file_location("mail_topology_fleet", FILE)
@@ -109,3 +110,47 @@ def test_the_filters_have_the_names_that_the_role_uses() -> None:
     text = "".join(file.read_text() for file in tasks.glob("*/*.yml"))
     for name in fleet.FilterModule().filters():
         assert f"| {name}" in text
+
+
+SAID = {
+    "network": "192.0.2.7",
+    "kind": "block",
+    "author": "alice",
+    "since": "2026-11-27T10:00:00.000Z",
+    "until": None,
+    "comment": "ticket {{ 4711 }}",
+}
+ENDING = {**SAID, "kind": "approval", "until": "2026-11-28T10:00:00.000Z", "author": ""}
+
+
+def test_what_was_added_at_run_time_is_said_and_fails_nobody() -> None:
+    said = fleet.report({"gw1": {**WELL, "run_time": [SAID, ENDING]}, "gw2": WELL})
+    assert said["ok"]
+    said_of = "gw1: added at run time: 192.0.2.7"
+    blocked, approved = fleet.table(said)[-2:]
+    assert blocked == f"{said_of} blocked by alice at {SAID['since']} for good: {SAID['comment']}"
+    assert (
+        approved
+        == f"{said_of} approved at {SAID['since']} until {ENDING['until']}: {SAID['comment']}"
+    )
+    assert "run_time" in said["hosts"][0]
+
+
+def test_what_has_no_end_can_be_declared_once_for_all_hosts() -> None:
+    other = {
+        **SAID,
+        "kind": "approval",
+        "network": "2001:db8::/32",
+        "comment": 'a "b"',
+        "author": "",
+    }
+    hosts = {
+        "gw1": {**WELL, "run_time": [SAID, ENDING]},
+        "gw2": {**WELL, "run_time": [SAID, other]},
+    }
+    lines = fleet.declaration(fleet.report(hosts))
+    assert yaml.safe_load("\n".join(lines)) == {
+        "sender_filter_blocked": ["192.0.2.7 # alice 2026-11-27: ticket (( 4711 ))"],
+        "sender_filter_approved": ['2001:db8::/32 # 2026-11-27: a "b"'],
+    }
+    assert fleet.declaration(fleet.report({"gw1": WELL, "gw2": AWAY})) == []

@@ -108,8 +108,7 @@ class FilterFleet:
         """Decisions from then until now in about so many columns."""
         now = datetime.now(UTC)
         if since >= now:
-            msg = "the chart begins in the future"
-            raise RefusedError(msg)
+            return []
         return await self._index.read(lambda index: index.chart(since, now, buckets, gateway))
 
     async def top(self, limit: int) -> list[TopAddress]:
@@ -304,7 +303,7 @@ def _filters(query: DecisionQuery) -> Filters:
         span = places.span(query.network) if query.network else None
     except ValueError as error:
         raise RefusedError(str(error)) from None
-    if query.after is not None and not (query.after.isascii() and query.after.isdecimal()):
+    if query.after and not (query.after.isascii() and query.after.isdecimal()):
         msg = f"{query.after!r} is no place in the decisions"
         raise RefusedError(msg)
     return Filters(
@@ -314,6 +313,6 @@ def _filters(query: DecisionQuery) -> Filters:
         gateway=query.gateway,
         since=query.since,
         until=query.until,
-        end=None if query.after is None else int(query.after),
+        end=int(query.after) if query.after else None,
         limit=query.limit,
     )

@@ -5,12 +5,14 @@ A host that could not be reached, or looked at, has a row as well.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 ERROR = "error"
 COLUMNS = ("host", "declared", "seen", "ports", "verdict")
-KEPT = ("declared", "seen", "ports", "conflicts", "differences", "risks")
+KEPT = ("declared", "seen", "ports", "conflicts", "differences", "risks", "run_time")
+VARIABLES = {"block": "sender_filter_blocked", "approval": "sender_filter_approved"}
 Row = dict[str, Any]
 
 
@@ -69,7 +71,38 @@ def _cells(one: Row) -> tuple[str, ...]:
 def _findings(one: Row) -> list[str]:
     said = [one["error"]] if one["error"] else [f"differs: {each}" for each in one["differences"]]
     said += [_risk(risk) for risk in one["risks"]]
+    said += [f"added at run time: {_entry(entry)}" for entry in one["run_time"]]
     return [f"{one['host']}: {' '.join(each.split())}" for each in said]
+
+
+def declaration(said: Mapping[str, Any]) -> list[str]:
+    """What was added at run time and has no end, as lines of YAML for the inventory.
+
+    An entry that several hosts have is there once: they share it.
+    """
+    lines = []
+    for kind, variable in VARIABLES.items():
+        entries = [entry for one in said["hosts"] for entry in one["run_time"]]
+        items = dict.fromkeys(
+            _item(one) for one in entries if one["kind"] == kind and not one["until"]
+        )
+        lines += [f"{variable}:", *(f"  - {item}" for item in items)] if items else []
+    return lines
+
+
+def _item(entry: Mapping[str, Any]) -> str:
+    """An item of a list; a comment is kept inside of it, and is no template for Ansible."""
+    who = " ".join(filter(None, (entry["author"], str(entry["since"])[:10])))
+    comment = ": ".join(filter(None, (who, " ".join(str(entry["comment"]).split()))))
+    return json.dumps(f"{entry['network']} # {comment}".translate(str.maketrans("{}", "()")))
+
+
+def _entry(entry: Mapping[str, Any]) -> str:
+    done = "blocked" if entry["kind"] == "block" else "approved"
+    by = f" by {entry['author']}" if entry["author"] else ""
+    until = f"until {entry['until']}" if entry["until"] else "for good"
+    why = f": {entry['comment']}" if entry["comment"] else ""
+    return f"{entry['network']} {done}{by} at {entry['since']} {until}{why}"
 
 
 def _risk(risk: Mapping[str, str]) -> str:
@@ -109,4 +142,5 @@ class FilterModule:
             "mail_topology_row": row,
             "mail_topology_report": report,
             "mail_topology_table": table,
+            "mail_topology_declaration": declaration,
         }

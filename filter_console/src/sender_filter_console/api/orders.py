@@ -31,7 +31,7 @@ async def release(fleet: Fleet, user: User, wanted: parameters.Released) -> Done
 
 @router.post("/lists/{name}/import", tags=["lists"])
 async def import_entries(
-    fleet: Fleet, user: User, name: parameters.Name, wanted: parameters.Entries
+    fleet: Fleet, user: User, name: parameters.Changeable, wanted: parameters.Entries
 ) -> interface.Imported:
     """Block or approve each line of a text; lines that cannot be read are left out and named."""
     return await fleet.import_list(name, wanted.text, wanted.comment, user.name)

@@ -2,10 +2,10 @@
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from fastapi import Path, Query
-from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field
+from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, JsonValue
 
 from sender_filter.core.records import Function
 from sender_filter_console.interface import ListName, Result
@@ -26,18 +26,39 @@ def _written_out(value: object) -> object:
     return value
 
 
+# What a text must be beyond its length, by names of our own: regular expressions cannot say it.
+_ADDRESS: Final[dict[str, JsonValue]] = {"format": "ip-address"}
+_NETWORK: Final[dict[str, JsonValue]] = {"format": "ip-network"}
+_CURSOR: Final[dict[str, JsonValue]] = {"format": "cursor"}
+
 Time = Annotated[AwareDatetime, BeforeValidator(_written_out)]
-Address = Annotated[str, Query(max_length=100, description="IPv4 or IPv6.")]
+Address = Annotated[
+    str, Query(max_length=100, description="IPv4 or IPv6.", json_schema_extra=_ADDRESS)
+]
 Network = Annotated[
-    str, Query(max_length=100, description="An address, network or range; empty: any.")
+    str,
+    Query(
+        max_length=100,
+        description="An address, network or range; left out: any.",
+        json_schema_extra=_NETWORK,
+    ),
 ]
 Gateway = Annotated[str | None, Query(max_length=255, description="This gateway alone.")]
 After = Annotated[
-    str | None, Query(max_length=200, description="The `next` of the page before, as it is.")
+    str | None,
+    Query(
+        max_length=200,
+        description="The `next` of the page before, as it is.",
+        json_schema_extra=_CURSOR,
+    ),
 ]
 Limit = Annotated[int, Query(ge=1, le=200, description="Most rows.")]
 Number = Annotated[int, Path(ge=0, le=LAST_ID, description="The `id` of a decision.")]
 Name = Annotated[ListName, Path(description="The list.")]
+Changeable = Annotated[
+    Literal["blocked", "approved"],
+    Path(description="The list; known hosts are declared in the inventory alone."),
+]
 OfFunction = Annotated[Function | None, Query(description="Only what this function decided.")]
 WithResult = Annotated[
     Result | None,
@@ -70,7 +91,14 @@ class Wanted:
 
     __pydantic_config__ = _STRICT
 
-    network: Annotated[str, Field(max_length=100, description="An address, network or range.")]
+    network: Annotated[
+        str,
+        Field(
+            max_length=100,
+            description="An address, network or range.",
+            json_schema_extra=_NETWORK,
+        ),
+    ]
     seconds: Annotated[
         float | None,
         Field(gt=0, le=TEN_YEARS, strict=True, description="For how long; null: for good."),
@@ -84,7 +112,7 @@ class Released:
 
     __pydantic_config__ = _STRICT
 
-    network: Annotated[str, Field(max_length=400)]
+    network: Annotated[str, Field(max_length=400, json_schema_extra=_NETWORK)]
 
 
 @dataclass(frozen=True, slots=True)

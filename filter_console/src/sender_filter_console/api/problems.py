@@ -46,6 +46,17 @@ CHANGES: Final[dict[int | str, dict[str, Any]]] = RESPONSES | {
     413: _documented("The body is too large."),
 }
 
+OF_TEXT: Final[dict[int | str, dict[str, Any]]] = {
+    status: {
+        "description": response["description"],
+        "content": {
+            "application/json": {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}
+        },
+    }
+    for status, response in RESPONSES.items()
+}
+"""The same for a route that answers with text: FastAPI takes problems for text there, too."""
+
 
 class ApiRoute(APIRoute):
     """A route whose errors are problems."""

@@ -92,7 +92,12 @@ async def entries(
     return await fleet.entries(ListQuery(name, search, run_time, after, limit))
 
 
-@router.get("/lists/{name}/export", tags=["lists"], response_class=PlainTextResponse)
+@router.get(
+    "/lists/{name}/export",
+    tags=["lists"],
+    response_class=PlainTextResponse,
+    responses=problems.OF_TEXT,
+)
 async def export(
     fleet: Fleet,
     name: parameters.Name,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from sender_filter.core.records import Action, Function
 from sender_filter_console import interface
+from sender_filter_console.index import ids
 from sender_filter_console.index.kinds import Kind
 from sender_filter_console.index.writer import WIDTHS
 
@@ -27,6 +28,7 @@ def chart(
     kinds: Mapping[int, Kind],
 ) -> list[interface.ChartBucket]:
     """Decisions of some kinds, in about so many columns of one length, up to now."""
+    since = max(since, ids.EPOCH)
     width = _width(since, now, columns)
     span = now.timestamp() - since.timestamp()
     each = max(1, math.ceil(span / columns / width))  # buckets in a column

@@ -35,7 +35,6 @@ class Segment(NamedTuple):
     kind: str
     y: float
     height: float
-    count: int
 
 
 class Bar(NamedTuple):
@@ -102,7 +101,7 @@ def _bar(
         if count := counts[kind]:
             below += count
             height = count / top * _inner_height()
-            segments.append(Segment(kind, _y(below, top), round(height, 2), count))
+            segments.append(Segment(kind, _y(below, top), round(height, 2)))
     width = max(1.0, right - left - 2 * gap)
     return Bar(round(left + gap, 2), round(width, 2), bucket.start, end, segments, dict(counts))
 
@@ -123,7 +122,7 @@ def _round_up(count: int) -> int:
     """The top of the scale: 1, 2 or 5 times a power of ten, so that its half is whole as well."""
     if count <= 2:
         return 2
-    power = 10 ** int(math.log10(count))
+    power: int = 10 ** int(math.log10(count))
     steps = (1, 2, 4, 6, 8, 10) if power > 1 else (2, 4, 6, 8, 10)
     return next(step * power for step in steps if step * power >= count)
 

@@ -1,12 +1,12 @@
 """Decisions, the latest first: as they come, and those of the past."""
 
 from datetime import UTC, datetime
-from typing import Annotated, cast, get_args
+from typing import Annotated, Any, cast, get_args
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
-from sender_filter.core.records import Function
 
+from sender_filter.core.records import Function
 from sender_filter_console.dependencies import Fleet
 from sender_filter_console.interface import DecisionQuery, Result
 from sender_filter_console.pages import forms, words
@@ -47,7 +47,7 @@ async def connections(
     """The table; a page that renews itself gets its rows alone."""
     found = await fleet.decisions(asked)
     latest = found.items[0].id if found.items else seen
-    context = {
+    context: dict[str, Any] = {
         "asked": asked,
         "page": found,
         "latest": latest,

@@ -1,15 +1,15 @@
 """The lists: search, add, remove, import, export."""
 
-from typing import Annotated, Final, cast, get_args
+from typing import Annotated, Any, Final, cast, get_args
 
 from fastapi import APIRouter, Form, HTTPException, Request, UploadFile
 from fastapi.responses import PlainTextResponse, Response
 
 from sender_filter_console.dependencies import Fleet, User
+from sender_filter_console.i18n import translator
 from sender_filter_console.interface import ExportFormat, ListName, ListQuery, RefusedError
 from sender_filter_console.pages.page_route import PageRoute
 from sender_filter_console.pages.rendering import back_to, language_of, render
-from sender_filter_console.i18n import translator
 
 router = APIRouter(route_class=PageRoute)
 
@@ -39,7 +39,7 @@ async def entries(
 ) -> Response:
     """The entries of one list."""
     asked = ListQuery(_list(name), search.strip(), only == "run_time", after or None)
-    context = {"asked": asked, "page": await fleet.entries(asked)}
+    context: dict[str, Any] = {"asked": asked, "page": await fleet.entries(asked)}
     if request.headers.get("hx-target") == "entries":
         return render(request, "entries_table.html", **context)
     return render(
@@ -88,9 +88,8 @@ async def export(fleet: Fleet, name: str, form: str = "cidr", only: str = "") ->
     """The list as a file."""
     if form not in SUFFIXES:
         raise HTTPException(404, f"there is no format {form}")
-    wanted = cast("ExportFormat", form)
-    text = await fleet.export_list(_list(name), wanted, run_time=only == "run_time")
-    file = f"{name}-{form}.{SUFFIXES[wanted]}"
+    text = await fleet.export_list(_list(name), form, run_time=only == "run_time")
+    file = f"{name}-{form}.{SUFFIXES[form]}"
     return PlainTextResponse(
         text, headers={"content-disposition": f'attachment; filename="{file}"'}
     )

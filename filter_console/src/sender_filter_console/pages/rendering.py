@@ -28,7 +28,7 @@ _INVISIBLE: Final = re.compile(
 
 
 def visible(value: object) -> object:
-    """A value as it is shown: what cannot be seen in a text is written out (``\\u202e``).
+    r"""A value as it is shown: what cannot be seen in a text is written out (``\u202e``).
 
     It is Jinja's ``finalize``: each ``{{ … }}`` of each template passes here before it is escaped.
     """
@@ -101,9 +101,9 @@ def render(request: Request, template: str, status: int = 200, **context: Any) -
     visitor = visitor_of(request)
     session = visitor.session if visitor else None
     theme = request.cookies.get("theme", "auto")
-    notes, taken = (session.notes, []) if session else ([], [])
+    notes: list[str] = []
     if session and "hx-request" not in request.headers:
-        session.notes = taken
+        notes, session.notes = session.notes, []
     text = (
         _environment()
         .get_template(template)

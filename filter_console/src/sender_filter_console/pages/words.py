@@ -3,7 +3,6 @@
 from typing import Final
 
 from sender_filter.core.records import Function
-
 from sender_filter_console.interface import Decision, ListName, Mode
 
 FUNCTION_NAMES: Final[dict[Function, str]] = {

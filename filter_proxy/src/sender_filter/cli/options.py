@@ -3,7 +3,7 @@
 import functools
 import os
 import pwd
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -87,6 +87,21 @@ def ask(path: Path | None, request: Request) -> Answer:
     if isinstance(answer, Failure):
         raise click.ClickException(answer.error)
     return answer
+
+
+def ask_all(path: Path | None, requests: Sequence[Request]) -> list[Answer]:
+    """Ask the running filter many things.
+
+    Raises:
+        ClickException: It is not running, or has ended meanwhile.
+    """
+    sockets = control_sockets(_config_in_use(path))
+    there = next((each for each in sockets if each.is_socket()), sockets[0])
+    try:
+        return list(control.ask_all(there, requests))
+    except OSError as error:
+        msg = f"no filter answers on {there}: {error.strerror or error}; is it running?"
+        raise click.ClickException(msg) from None
 
 
 def author() -> str:

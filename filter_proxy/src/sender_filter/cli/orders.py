@@ -18,7 +18,7 @@ _SPAN = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-def _seconds(text: str) -> float:
+def span(text: str) -> float:
     """A span of time such as ``30m``, ``2h`` or ``7d``.
 
     Raises:
@@ -68,7 +68,7 @@ def approve() -> None:
 def _adding(order: Literal["block", "approve"], text: str) -> click.Command:
     @click.command("add", help=text)
     @_whom
-    @click.option("--for", "seconds", callback=options.parsed(_seconds), help="30m, 2h, 7d.")
+    @click.option("--for", "seconds", callback=options.parsed(span), help="30m, 2h, 7d.")
     @click.option("--comment", default="", help="Why, for the log.")
     @_config
     def add(network: str, seconds: float | None, comment: str, path: Path | None) -> None:
@@ -106,14 +106,14 @@ def _listing(kind: str, text: str) -> click.Command:
         if json:
             click.echo(msgspec.json.encode(found).decode())
         else:
-            show(("network", "who", "since", "until", "comment"), map(_row, found))
+            show(("network", "who", "name", "since", "until", "comment"), map(_row, found))
 
     return list_entries
 
 
 def _row(entry: RuntimeEntry) -> tuple[str, ...]:
-    who = f"{entry.who} {entry.author}".rstrip()
-    return entry.network, who, entry.since, entry.until or "for good", entry.comment
+    until = entry.until or "for good"
+    return entry.network, entry.who, entry.author, entry.since, until, entry.comment
 
 
 block.add_command(_adding("block", "Refuse NETWORK: with 554 for good, or with 421 for a time."))

@@ -4,6 +4,7 @@ from sender_filter.cli import options
 from sender_filter.cli.tables import Row
 from sender_filter.core.records import (
     BlockRecord,
+    Check,
     DecisionRecord,
     OrderRecord,
     Record,
@@ -46,6 +47,25 @@ def line(record: Record) -> str:
         case DecisionRecord():
             text = _decision(record)
     return options.plain(text)
+
+
+def details(record: Record) -> list[str]:
+    """A record as a line, and below it each check on the way to the decision."""
+    lines = [line(record)]
+    if isinstance(record, DecisionRecord):
+        lines += [f"  {number}. {_check(each)}" for number, each in enumerate(record.checks, 1)]
+        if record.doubt:
+            lines.append(options.plain(f"  the walk through the headers ended: {record.doubt}"))
+    return lines
+
+
+def _check(check: Check) -> str:
+    result = check.result.replace("_", " ")
+    words = [f"{check.function} {check.input}: {result} ({check.micros} us)"]
+    words += [f"kept answer: {check.cache}"] if check.cache else []
+    words += ["shadow: without consequence"] if check.shadow else []
+    words += [check.detail] if check.detail else []
+    return options.plain("; ".join(words))
 
 
 def _why_blocked(record: BlockRecord) -> list[str]:

@@ -8,7 +8,14 @@ import msgspec
 from sender_filter.cli import options
 from sender_filter.cli.tables import show
 from sender_filter.io.messages import Request
-from sender_filter.io.messages.status import ListStatus, Status, UpstreamStatus, ZoneStatus
+from sender_filter.io.messages.status import (
+    FunctionStatus,
+    ListStatus,
+    ReportsStatus,
+    Status,
+    UpstreamStatus,
+    ZoneStatus,
+)
 
 _HEALTH = {None: "no client yet", True: "reachable", False: "away"}
 
@@ -34,19 +41,26 @@ def _rows(answer: Status) -> list[tuple[str, str]]:
         loaded += f"; last reload refused: {answer.reload_error}"
     return [
         ("filter", f"{answer.version}, {answer.state} since {answer.since}"),
+        *([("gateway", answer.gateway)] if answer.gateway else []),
         ("release", answer.release),
         ("processes", f"worker {answer.pid}, supervisor {answer.supervisor}"),
         ("listens on", f"{', '.join(answer.listeners)} ({answer.front})"),
         ("sessions", _sessions(answer)),
         ("refused", f"{answer.refusing} now, {answer.refused} in all"),
         ("upstream", _upstream(answer.upstream)),
+        *(
+            ("function " + each.name.replace("_", " "), _function(each))
+            for each in answer.functions
+        ),
+        *((f"{each.function} {each.action}", str(each.count)) for each in answer.decisions),
         ("blocked", _list(answer.blocked)),
         ("approved", _list(answer.approved)),
         ("loaded", loaded),
         ("records", records),
         *((f"zone {zone.name} IPv{zone.version}", _zone(zone)) for zone in answer.zones),
         ("run time", f"{answer.entries} blocks and approvals, {answer.profiles} profiles"),
-        ("state", answer.state_problem or "kept"),
+        ("state", _store(answer)),
+        ("scan reports", _reports(answer.reports)),
         *(("not seen", f"{count} sessions: {why}") for why, count in answer.unseen.items()),
         *(("TLS", f"{count} sessions: {result}") for result, count in answer.tls.items()),
     ]
@@ -63,7 +77,34 @@ def _sessions(answer: Status) -> str:
 
 def _zone(zone: ZoneStatus) -> str:
     why = f" ({zone.reason})" if zone.reason else ""
-    return f"{zone.state}{why}, {zone.asked} asked, {zone.failed} failed"
+    text = f"{zone.state}{why}, {zone.asked} asked, {zone.failed} failed"
+    text += ", held back" if zone.held_back else ""
+    text += f", {zone.latency_millis:g} ms" if zone.latency_millis is not None else ""
+    if zone.last_failure is not None:
+        text += f" (last failure {zone.last_failure_time}: {zone.last_failure})"
+    return text
+
+
+def _function(function: FunctionStatus) -> str:
+    rules = ", ".join(f"{name} {mode}" for name, mode in function.rules.items())
+    return f"{function.mode} ({rules})" if rules else function.mode
+
+
+def _store(answer: Status) -> str:
+    text = answer.state_problem or "kept"
+    store = answer.store
+    if store is None:
+        return text
+    text = f"{text} ({store.kind})"
+    if store.records_shared:
+        text += f", records {store.records_problem or 'shared'}, {store.records_lost} lost"
+    return text
+
+
+def _reports(reports: ReportsStatus) -> str:
+    if reports.last is None:
+        return "none yet"
+    return f"{reports.spam} spam, {reports.virus} virus, the last {reports.last}"
 
 
 def _upstream(upstream: UpstreamStatus) -> str:

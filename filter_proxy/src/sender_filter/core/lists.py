@@ -5,6 +5,7 @@ the entry came from. A look-up asks one dict after the other, longest prefix fir
 entries that match, the narrowest one decides, and of two equal ones the first.
 """
 
+import heapq
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
@@ -20,6 +21,7 @@ _DOMAIN = re.compile(
 """A name (RFC 1123 section 2.1); its last label begins with a letter, as no address does."""
 
 _FLAGS = {"permanent": False, "temporary": True}
+_LINE_BITS = 48  # of a place; the bits above are the file's number
 
 
 class ListError(ValueError):
@@ -128,18 +130,47 @@ class AddressList:
                 return self._match(network, origin)
         return None
 
-    def touching(self, network: Network) -> Iterator[Match]:
-        """The entries that hold a network, and those that lie in it; each network is one."""
-        for shift, table in self._search[network.version]:
-            prefix = BITS[network.version] - shift
-            value = network.value >> shift
+    def touching(self, wanted: Iterable[Network], after: int, most: int) -> list[tuple[int, Match]]:
+        """The entries that hold some networks or lie in them, in the order of files and lines.
+
+        Args:
+            wanted: The networks.
+            after: Only those behind this place; -1: from the first one on.
+            most: So many at most.
+
+        Returns:
+            Each entry, and before it its place.
+        """
+        found: dict[int, tuple[int, int, int, int]] = {}
+        for network in wanted:
+            for each in self._touching(network):
+                origin = each[3]
+                place = (origin & 0xFF) << _LINE_BITS | origin >> 9
+                if place > after:
+                    found[place] = each
+        # Not sorted() and not all at once: of half a million the loop would notice it.
+        first = heapq.nsmallest(most, found)
+        return [(place, self._match_of(*found[place])) for place in first]
+
+    def _touching(self, network: Network) -> Iterator[tuple[int, int, int, int]]:
+        """IP version, shift, leading bits and origin of each of them."""
+        version = network.version
+        for shift, table in self._search[version]:
+            prefix, value = BITS[version] - shift, network.value >> shift
             if prefix <= network.prefix:
-                keys = [value] if value in table else []
-            else:
-                inside = prefix - network.prefix
-                keys = [key for key in table if key >> inside == value >> inside]
-            for key in keys:
-                yield self._match(Network(network.version, key << shift, prefix), table[key])
+                if value in table:
+                    yield version, shift, value, table[value]
+                continue
+            inside = prefix - network.prefix
+            head = value >> inside
+            yield from (
+                (version, shift, key, origin)
+                for key, origin in table.items()
+                if key >> inside == head
+            )
+
+    def _match_of(self, version: int, shift: int, value: int, origin: int) -> Match:
+        return self._match(Network(version, value << shift, BITS[version] - shift), origin)
 
     def _add(self, words: list[str], line: int, *, flags: bool) -> None:
         if words[-1] in _FLAGS and not flags:

@@ -273,6 +273,7 @@ class Door(ABC):
             client.connection_made(transport)
             transport.resume_reading()
             self._hurry_if_crowded(client)
+        session.part()
 
     def _hurry_if_crowded(self, client: Guest) -> None:
         """See to it that refusing never costs the others.

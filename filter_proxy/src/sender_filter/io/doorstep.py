@@ -32,9 +32,13 @@ class Doorstep:
         client = StandingClient(connection, refusal, self)
         number = connection.fileno()
         self._standing[number] = client
-        self._epoll.register(number, select.EPOLLIN)
         self._room.enter(client)
         client.say(refusal.greeting())
+        try:
+            if client.stands:
+                self._epoll.register(number, select.EPOLLIN)
+        except OSError:  # the kernel has no room to watch another one: it has its reply, and goes
+            client.hurry()
         return client
 
     def part(self, number: int, client: "StandingClient") -> None:
@@ -64,6 +68,11 @@ class StandingClient:
         self._refusal = refusal
         self._doorstep = doorstep
         self._finished = False
+
+    @property
+    def stands(self) -> bool:
+        """Whether its connection is open."""
+        return self._connection.fileno() >= 0
 
     def hear(self) -> None:
         """Answer what was said, or drop it after the end."""

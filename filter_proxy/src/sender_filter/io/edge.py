@@ -33,18 +33,23 @@ class EdgeDoor(Door):
     def admit(self, connection: socket.socket, peer: tuple[str, int]) -> None:
         """Decide about a connection that was just accepted."""
         who = self._arrivals.meet(peer)
-        local = arrival.endpoint(connection.getsockname())
         address = who.client.address
-        ours = address == local.address
-        decision = self._limit(self._judge.by_lists(address), address, ours=ours)
+        decision = self._judge.by_lists(address)
         if decision.reply is not None:
             self._refuse(connection, who, decision, decision.reply)
+            return
+        local = arrival.endpoint(connection.getsockname())
+        ours = address == local.address
+        decision = self._limit(decision, address, ours=ours)
+        known = None if ours else self._judge.at_once(decision, address)
+        refused = decision if known is None else known
+        if refused.reply is not None:
+            self._refuse(connection, who, refused, refused.reply)
             return
         header = proxy_protocol.header(*who.client, *local)
         session = Session(who, self._hooks, first=header, ours=ours)
         self._limits.enter(session)
-        serve = self._hand_over if self._may_hand_over(session, decision) else self._relay
-        self._spawn(serve(connection, session, decision))
+        self._spawn(self._judge_and_serve(connection, session, decision))
 
     def _refuse(
         self, connection: socket.socket, who: Arrival, decision: Decision, reply: Reply
@@ -52,10 +57,24 @@ class EdgeDoor(Door):
         self._record(who, decision)
         self._hurry_if_crowded(self._doorstep.refuse(connection, Refusal(reply)))
 
+    async def _judge_and_serve(
+        self, connection: socket.socket, session: Session, decision: Decision
+    ) -> None:
+        """Ask who has to be asked; until then nobody reads from the connection."""
+        decision = await self._judged(session, decision)
+        if decision.reply is not None:
+            self._limits.leave(session)
+            self._refuse(connection, session.arrival, decision, decision.reply)
+            session.part()
+        elif self._may_hand_over(session, decision):
+            await self._hand_over(connection, session, decision)
+        else:
+            await self._relay(connection, session, decision)
+
     async def _relay(self, connection: socket.socket, session: Session, decision: Decision) -> None:
         if not await attach(connection, session.client):
             session.client.connection_lost(None)
-        await self._serve(session, decision, self._connect)
+        await self._go_on(session, decision, self._connect)
 
     def _may_hand_over(self, session: Session, decision: Decision) -> bool:
         """Whether Postfix may have the connection itself: the filter has nothing to do with it."""
@@ -66,20 +85,13 @@ class EdgeDoor(Door):
     async def _hand_over(
         self, connection: socket.socket, session: Session, decision: Decision
     ) -> None:
-        """Judge a client whose connection nobody reads from, and let Postfix have it.
-
-        Where Postfix does not take it, the session is relayed.
-        """
-        decision = await self._judged(session, decision)
-        if decision.reply is None:
-            check = await self._give_away(connection, session)
-            decision = decision._replace(checks=(*decision.checks, check))
-            if check.result == "ok":
-                self._handed_over(session, decision)
-                return
-        if not await attach(connection, session.client):
-            session.client.connection_lost(None)
-        await self._go_on(session, decision, self._connect)
+        """Let Postfix have a connection; where it does not take it, the session is relayed."""
+        check = await self._give_away(connection, session)
+        decision = decision._replace(checks=(*decision.checks, check))
+        if check.result == "ok":
+            self._handed_over(session, decision)
+            return
+        await self._relay(connection, session, decision)
 
     async def _give_away(self, connection: socket.socket, session: Session) -> Check:
         ends = (*session.arrival.client, *arrival.endpoint(connection.getsockname()))
@@ -94,6 +106,7 @@ class EdgeDoor(Door):
         self._record(session.arrival, decision)
         session.end = "handed_over"
         self._ended(session)
+        session.part()
 
     async def _connect(self) -> Link:
         return await self._upstream.connect(self.settings.config.upstream)

@@ -17,7 +17,7 @@ from sender_filter.core.received.source import Source
 from sender_filter.core.records import Check
 from sender_filter.core.reputation import verdict
 from sender_filter.core.reputation.source import ZoneHealth
-from sender_filter.core.reputation.verdict import ZoneResult
+from sender_filter.core.reputation.verdict import Verdict, ZoneResult
 from sender_filter.core.runtime_lists import RuntimeLists
 from sender_filter.io.dns import CaresResolver
 from sender_filter.io.reputation import Reputation
@@ -76,6 +76,13 @@ class Judge:
             return decision._replace(checks=(*decision.checks, check))
         return await self._by_reputation(decision, address)
 
+    def at_once(self, decision: Decision, address: Address) -> Decision | None:
+        """What ``of_client`` will say, if nobody has to be waited for."""
+        if decision.settled or self._reputation is None or self._settings.policy.is_known(address):
+            return None
+        found = self._reputation.recall(address)
+        return None if found is None else self._with(decision, found, address)
+
     async def of_message(self, peer: Address, section: bytes, *, behind_postfix: bool) -> Judgement:
         """Judge a message of a known host by its header section.
 
@@ -110,10 +117,13 @@ class Judge:
             self._reputation.start()
 
     async def _by_reputation(self, decision: Decision, address: Address) -> Decision:
-        settings = self._settings.config.reputation
         if decision.settled or self._reputation is None:
             return decision
-        found = await self._reputation.judge(address)
+        return self._with(decision, await self._reputation.judge(address), address)
+
+    def _with(self, decision: Decision, found: Verdict, address: Address) -> Decision:
+        """A decision on top of which the block lists have spoken."""
+        settings = self._settings.config.reputation
         shadow = settings.mode == "shadow" and found.action != "pass"
         checks = (*decision.checks, *(_zone_check(each, shadow=shadow) for each in found.zones))
         if shadow or found.action == "pass":

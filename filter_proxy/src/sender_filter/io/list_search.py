@@ -24,6 +24,7 @@ from sender_filter.io.messages import Request
 from sender_filter.io.messages.lists import Found, ListEntry, ListName
 from sender_filter.settings import loading
 from sender_filter.settings.loading import Settings
+from sender_filter.settings.reading import ConfigError
 
 Rows = tuple[list[ListEntry], str | None]
 """Some entries, and where the same source goes on; None: it has no more."""
@@ -97,7 +98,7 @@ def _sources(snapshot: Snapshot, request: Request) -> Iterator[_Source]:
         if request.list not in (None, each.list):
             continue
         if within is not None:
-            yield _Holding(each, within)
+            yield from (_Holding(each, table, within) for table in each.tables)
             continue
         for file in each.files:
             yield _Written(each.list, file, request.text)
@@ -140,13 +141,20 @@ def _declared(settings: Settings) -> Iterator[_Declared]:
     yield _Declared("blocked", (policy.blocked, policy.names_blocked), blocked)
     yield _Declared("approved", (policy.approved, policy.names_approved), approved)
     hosts = config.known_hosts
-    known = policy.known or loading.known_hosts(settings.path, hosts)
     texts = [
         _in_memory("known by default", source.KNOWN_BY_DEFAULT),
         _in_memory("known_hosts.networks", hosts.networks),
         _in_memory("known_hosts.cloud_prefilter_networks", hosts.cloud_prefilter_networks),
     ]
-    yield _Declared("known_hosts", (known,), texts)
+    yield _Declared("known_hosts", (policy.known or _not_in_force(settings),), texts)
+
+
+def _not_in_force(settings: Settings) -> AddressList:
+    """The known hosts of a function that is off; nobody has minded what is written there."""
+    try:
+        return loading.known_hosts(settings.path, settings.config.known_hosts)
+    except ConfigError:
+        return AddressList()
 
 
 def _on_disk(path: Path) -> _File:
@@ -163,12 +171,16 @@ Item = TypeVar("Item")
 
 def _slice(items: Sequence[Item], place: str, most: int) -> tuple[list[Item], str | None]:
     """Some of the items from a place on, which is the number of the first."""
+    start = _number(place, 0)
+    end = start + most
+    return list(items[start:end]), str(end) if end < len(items) else None
+
+
+def _number(place: str, beginning: int) -> int:
     if place and not place.isdecimal():
         msg = f"{place!r} is no place in a list"
         raise ValueError(msg)
-    start = int(place or 0)
-    end = start + most
-    return list(items[start:end]), str(end) if end < len(items) else None
+    return int(place) if place else beginning
 
 
 class _AtRunTime(NamedTuple):
@@ -197,20 +209,16 @@ class _AtRunTime(NamedTuple):
 
 
 class _Holding(NamedTuple):
-    """Entries of a declared list that hold some networks or lie in them. A place is a number."""
+    """The entries that hold some networks or lie in them. A place is that of an entry."""
 
     declared: _Declared
+    table: AddressList
     within: list[Network]
 
     def page(self, place: str, most: int) -> Rows:
-        matches = {
-            (match.file, match.line): match
-            for table in self.declared.tables
-            for network in self.within
-            for match in table.touching(network)
-        }
-        rows, next_place = _slice([matches[key] for key in sorted(matches)], place, most)
-        return list(self._written(rows)), next_place
+        found = self.table.touching(self.within, _number(place, -1), most + 1)
+        rows = [match for _, match in found[:most]]
+        return list(self._written(rows)), str(found[most - 1][0]) if len(found) > most else None
 
     def _written(self, matches: Sequence[Match]) -> Iterator[ListEntry]:
         """The entries as they are written; a file may have changed since it was read."""

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Literal, TypeVar
 
 from sender_filter.core import addresses, networks
+from sender_filter.core.addresses import Address
 from sender_filter.core.networks import Network
 from sender_filter.core.profiler.judgement import Finding
 from sender_filter.core.records import OrderRecord, timestamp
@@ -19,7 +20,14 @@ from sender_filter.core.runtime_lists import FOR_EVER, Entry
 from sender_filter.core.subject import parse_sender
 from sender_filter.io import list_search
 from sender_filter.io.list_search import Snapshot
-from sender_filter.io.messages import Answer, Done, ProfileRow, Profiles, Request
+from sender_filter.io.messages import (
+    Answer,
+    Done,
+    ProfileRow,
+    Profiles,
+    Request,
+    RuleFigures,
+)
 from sender_filter.io.messages.lists import Entries, Found, RuntimeEntry
 from sender_filter.settings.loading import Settings
 from sender_filter.state import Keeper
@@ -60,8 +68,7 @@ class Operator:
             case "search":
                 return await self._search(request)
             case "profile" if request.address:
-                findings = self._keeper.profiler.look(addresses.parse(request.address), time.time())
-                return Profiles([_row(each) for each in findings], len(findings))
+                return self._profile(addresses.parse(request.address))
             case "profile":
                 return await self._suspicious(request.limit)
             case _:
@@ -113,6 +120,20 @@ class Operator:
         async for part in _parts(list(self._keeper.lists)):
             found += [_entry(each) for each in part if _counts(each)]
         return Entries(found)
+
+    def _profile(self, address: Address) -> Profiles:
+        profiler, now = self._keeper.profiler, time.time()
+        findings = profiler.look(address, now)
+        rules = self._settings().config.profiler.enabled()
+        figures = [
+            RuleFigures(
+                name, rules[name].enabled, *counts,
+                rules[name].period_hours, rules[name].rate_percent, rules[name].total_messages,
+            )
+            for name, counts in profiler.figures(address, now).items()
+            if name in rules
+        ]  # fmt: skip
+        return Profiles([_row(each) for each in findings], len(findings), figures)
 
     async def _suspicious(self, most: int) -> Profiles:
         """Those with the most bad messages first, for they are nearest to a block."""

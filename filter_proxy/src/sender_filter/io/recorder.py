@@ -4,16 +4,25 @@ To the files on this host in any case; if gateways share them, to their server a
 """
 
 import asyncio
+import contextlib
+import time
 from pathlib import Path
 
-from sender_filter.core.records import Record
+import msgspec
+
+from sender_filter.core.records import Record, timestamp
 from sender_filter.io import record_reader
 from sender_filter.io.messages import Request
-from sender_filter.io.messages.records import GatewayRecord, Records
+from sender_filter.io.messages.records import GatewayRecord, Gateways, GatewayStatus, Records
+from sender_filter.io.messages.status import Status
 from sender_filter.io.record_writer import RecordWriter
 from sender_filter.settings import schema, secrets
 from sender_filter.settings.schema import Config
 from sender_filter.state.interface import SharedRecords
+
+_FORGOTTEN_SECONDS = 86_400.0
+
+_decoder = msgspec.json.Decoder(GatewayStatus)
 
 
 class Recorder:
@@ -68,11 +77,34 @@ class Recorder:
         rows = [GatewayRecord(self._gateway, each) for each in page.records]
         return Records(rows, page.cursor, page.more, page.skipped)
 
-    async def _read_shared(self, cursor: str, limit: int) -> Records:
+    async def announce(self, status: Status) -> None:
+        """Tell other gateways how this one is doing, if they share records."""
+        if self.shared is not None:
+            said = GatewayStatus(self._gateway, timestamp(time.time()), status)
+            await self.shared.announce(msgspec.json.encode(said))
+
+    async def gateways(self) -> Gateways:
+        """What each gateway has said of itself last.
+
+        Raises:
+            ValueError: They share no records, or it cannot be read.
+        """
+        oldest = timestamp(time.time() - _FORGOTTEN_SECONDS)
+        found = []
+        for text in (await self._sharing().announced()).values():
+            with contextlib.suppress(msgspec.MsgspecError):  # by a filter of another release
+                found.append(_decoder.decode(text))
+        recent = [each for each in found if each.time > oldest]
+        return Gateways(sorted(recent, key=lambda each: each.gateway))
+
+    def _sharing(self) -> SharedRecords:
         if self.shared is None:
             msg = "gateways share no records here: see state.share_records"
             raise ValueError(msg)
-        page = await self.shared.read(cursor, limit)
+        return self.shared
+
+    async def _read_shared(self, cursor: str, limit: int) -> Records:
+        page = await self._sharing().read(cursor, limit)
         rows = [GatewayRecord(each.gateway, each.record) for each in page.records]
         return Records(rows, page.cursor, page.more, page.skipped)
 

@@ -121,7 +121,9 @@ class Side(asyncio.Protocol):
         self.session.read_on(self.other)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """The connection is gone, in order or not."""
+        """The connection is gone, in order or not; a failed handshake may say so twice."""
+        if self.lost:
+            return
         self.lost = True
         self.session.hooks.stalls.stop(self)
         self.session.side_lost(self)
@@ -363,6 +365,8 @@ class Session:
             self.hooks.refusals.stop(self)
             self.hooks.lingers.stop(self)
             self._over()
+        if side.other.lost:
+            self.part()
 
     def cut(self, why: End) -> None:
         """End the session from our side."""
@@ -402,6 +406,17 @@ class Session:
             if self.observer is not None:
                 self.observer.close()
             self.hooks.ended(self)
+
+    def part(self) -> None:
+        """Let go of each other, for both connections are gone, and nobody calls any more.
+
+        What holds itself would stay until Python's collector of cycles comes, and that comes the
+        less often, the more sessions there are.
+        """
+        self.observer = None
+        for side in (self.client, self.upstream):
+            side.transport = None
+            del side.session, side.other
 
     def _set_end(self, end: End) -> None:
         """Keep the first cause; what follows from it is no news."""

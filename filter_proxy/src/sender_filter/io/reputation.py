@@ -15,7 +15,9 @@ from sender_filter.core.reputation.settings import Reputation as Settings
 from sender_filter.core.reputation.source import ZoneHealth
 from sender_filter.core.reputation.verdict import Verdict, ZoneResult
 from sender_filter.io.dns import Resolver
-from sender_filter.io.reputation_zone import AskedZone
+from sender_filter.io.reputation_zone import AskedZone, Recalled
+
+_Open = tuple[AskedZone, Recalled | None]
 
 
 class Reputation:
@@ -65,26 +67,37 @@ class Reputation:
 
     async def judge(self, address: Address) -> Verdict:
         """Judge a client, within the deadline."""
-        settings, zones = self._settings, self._zones
+        settings = self._settings
         until = asyncio.get_running_loop().time() + settings.deadline_seconds
-        if not question.has_a_name(address):
-            reason = "no list knows such an address"
-            skipped = [ZoneResult(each.name, "skipped", reason=reason) for each in settings.zones]
-            return verdict.decide(settings, skipped)
+        results, open_ones = self._known(address)
+        if open_ones:
+            asked = (zone.ask(address, known, until) for zone, known in open_ones)
+            results |= {each.zone: each for each in await asyncio.gather(*asked)}
+        return verdict.decide(settings, [results[each.name] for each in settings.zones])
+
+    def recall(self, address: Address) -> Verdict | None:
+        """The verdict that needs no waiting; None if a zone has to be asked."""
+        results, open_ones = self._known(address)
+        return None if open_ones else verdict.decide(self._settings, list(results.values()))
+
+    def _known(self, address: Address) -> tuple[dict[str, ZoneResult], list[_Open]]:
+        """What each zone says without being asked, and the zones that have to be."""
         results: dict[str, ZoneResult] = {}
-        asked: list[Coroutine[Any, Any, ZoneResult]] = []
-        for each in settings.zones:
-            found = zones.get((each.name, address.version))
-            if found is None:
+        open_ones: list[_Open] = []
+        named = question.has_a_name(address)
+        for each in self._settings.zones:
+            found = self._zones.get((each.name, address.version))
+            if not named:
+                reason = "no list knows such an address"
+                results[each.name] = ZoneResult(each.name, "skipped", reason=reason)
+            elif found is None:
                 reason = f"not asked about IPv{address.version} addresses"
                 results[each.name] = ZoneResult(each.name, "skipped", reason=reason)
             elif (known := found.recall(address)) is not None and known.complete:
                 results[each.name] = known.result
             else:
-                asked.append(found.ask(address, known, until))
-        if asked:
-            results |= {each.zone: each for each in await asyncio.gather(*asked)}
-        return verdict.decide(settings, [results[each.name] for each in settings.zones])
+                open_ones.append((found, known))
+        return results, open_ones
 
     def health(self) -> list[ZoneHealth]:
         """How each zone is doing."""

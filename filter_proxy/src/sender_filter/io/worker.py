@@ -46,6 +46,7 @@ from sender_filter.settings.schema import Config
 _DOORS: dict[FrontName, type[Door]] = {"edge": EdgeDoor, "inline": InlineDoor}
 
 _PULSE_SECONDS = 2.0
+_ANNOUNCE_SECONDS = 10.0
 _STUCK_SECONDS = 60.0  # a loop that stands still for so long ends, also with no supervisor left
 _LAST_WORDS_SECONDS = 5.0  # after the drain: aborting, flushing the records
 _GRACE_SECONDS = 5.0  # after the last words
@@ -106,7 +107,8 @@ class Worker:
         # The next supervisor, if there is one, has a worker of its own. One that was told to stop
         # leaves as well, so this is no second signal.
         self._reporter.on_parting(self._stops.set)
-        background = [loop.create_task(self._pulse()), loop.create_task(self._reload_on_request())]
+        always = (self._pulse(), self._reload_on_request(), self._announce())
+        background = [loop.create_task(each) for each in always]
         await self._ledger.start()
         self._metrics_server.start()
         self._reporter.tell(Ready())
@@ -221,6 +223,8 @@ class Worker:
                 return await self._explain(request.address)
             case "records":
                 return await self._records.read(request)
+            case "gateways":
+                return await self._records.gateways()
             case "report":
                 self._door.report(request)
                 return Done("noted")
@@ -231,6 +235,12 @@ class Worker:
         address = addresses.parse(text)
         decision = await self._judge.of_client(self._judge.by_lists(address), address)
         return explain(str(address), self._door.worded(decision))
+
+    async def _announce(self) -> None:
+        """Tell the other gateways how this one is doing; a worker that leaves has a successor."""
+        while not self._stops.is_set():
+            await self._records.announce(self._status())
+            await asyncio.sleep(_ANNOUNCE_SECONDS)
 
     def _status(self) -> Status:
         settings, loop_time = self._door.settings, asyncio.get_running_loop().time()

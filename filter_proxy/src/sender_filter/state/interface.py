@@ -118,6 +118,16 @@ class SharedRecords(Protocol):
             ValueError: They cannot be read, or this is no cursor.
         """
 
+    async def announce(self, status: bytes) -> None:
+        """Leave what this gateway says of itself there, in place of what it said before."""
+
+    async def announced(self) -> dict[str, bytes]:
+        """What each gateway has said of itself last.
+
+        Raises:
+            ValueError: It cannot be read.
+        """
+
     async def close(self) -> None:
         """Write what is left, and wait no longer than a few seconds for it."""
 

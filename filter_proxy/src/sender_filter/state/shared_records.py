@@ -1,12 +1,14 @@
 """The records of all gateways that share state, in one stream on their server.
 
 ``PREFIX:decisions`` is a stream of entries with the fields ``gateway`` and ``record`` (JSON, as in
-the files of records), cut to about its last hundred thousand. It is written behind the event loop's
+the files of records), cut to about its last hundred thousand. ``PREFIX:gateways`` is a hash of what
+each gateway has said of itself last. The stream is written behind the event loop's
 back, some records with one command. What the server cannot take is dropped and counted: the files
 have it all, and mail never waits.
 """
 
 import asyncio
+import contextlib
 from typing import Any, cast
 
 import msgspec
@@ -50,6 +52,7 @@ class RecordStream:
         self.problem: str | None = None
         self._gateway = gateway
         self._stream = f"{prefix}:decisions"
+        self._gateways = f"{prefix}:gateways"
         self._waiting: list[Record] = []
         self._closing = False
         self._encoder = msgspec.json.Encoder()
@@ -91,6 +94,24 @@ class RecordStream:
         records, skipped = _decoded([fields for _, fields in found])
         last = found[-1][0] if found else after
         return SharedPage(records, last.decode(), len(found) == limit, skipped)
+
+    async def announce(self, status: bytes) -> None:
+        """Leave what this gateway says of itself there; if the server is away, the next time."""
+        with contextlib.suppress(Exception):  # the records tell why it is away
+            await _ask(self._client, "HSET", self._gateways, self._gateway, status)
+
+    async def announced(self) -> dict[str, bytes]:
+        """What each gateway has said of itself last.
+
+        Raises:
+            ValueError: The server is away.
+        """
+        try:
+            found = await _ask(self._client, "HGETALL", self._gateways)
+        except Exception as error:  # whatever it is, it is an answer
+            msg = f"what gateways share cannot be read: {error}"
+            raise ValueError(msg) from None
+        return {name.decode(errors="replace"): status for name, status in found.items()}
 
     async def close(self) -> None:
         """Write what is left, if the server takes it soon."""

@@ -12,7 +12,7 @@ from sender_filter.core.addresses import Address
 from sender_filter.core.networks import Network
 from sender_filter.core.profiler.judgement import Finding, judge
 from sender_filter.core.profiler.profile import Additions, Profile
-from sender_filter.core.profiler.rules import Rules
+from sender_filter.core.profiler.rules import RuleName, Rules
 from sender_filter.core.profiler.window import in_period
 from sender_filter.core.subject import Subjects, holds
 
@@ -122,6 +122,11 @@ class Profiler:
         profile = self._profiles.get(subject)
         return [] if profile is None else list(self._findings(subject, profile, now))
 
+    def figures(self, address: Address, now: float) -> dict[RuleName, tuple[int, int]]:
+        """What each enabled rule has counted of an address: bad ones, and all."""
+        profile = self._profiles.get(self._subjects.of(address))
+        return {} if profile is None else dict(self._figures(profile, now))
+
     def subjects(self) -> list[Network]:
         """The addresses that are remembered now."""
         return list(self._profiles)
@@ -186,13 +191,17 @@ class Profiler:
         return [(event.kind, 1)]
 
     def _findings(self, subject: Network, profile: Profile, now: float) -> Iterator[Finding]:
+        for name, (bad, total) in self._figures(profile, now):
+            finding = judge(subject, name, self._enabled[name], bad, total)
+            if finding is not None:
+                yield finding
+
+    def _figures(self, profile: Profile, now: float) -> Iterator[tuple[RuleName, tuple[int, int]]]:
         sums = {width: profile.sums(width, int(now) // width) for width in self.widths}
         for name, rule in self._enabled.items():
             counts = sums[rule.width]
             total = counts["transaction" if name == "harvest" else "message"]
-            finding = judge(subject, name, rule, counts[name], total)
-            if finding is not None:
-                yield finding
+            yield name, (counts[name], total)
 
     def _row(self, subject: Network, width: int, bucket: int) -> CountRow | None:
         profile = self._profiles.get(subject)

@@ -10,8 +10,8 @@ from msgspec import Meta, Struct
 
 from sender_filter.core.policy import Decision
 from sender_filter.core.records import Action, Check, Function
-from sender_filter.io.messages.lists import Entries, Found, ListName
-from sender_filter.io.messages.records import Records
+from sender_filter.io.messages.lists import Entries, Found, ListName, Origin
+from sender_filter.io.messages.records import Gateways, Records
 from sender_filter.io.messages.status import Status
 
 MOST_ROWS = 1000
@@ -26,7 +26,8 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
             ``approve`` and ``release``: an operator's word about a network; ``entries``: those
             words, and what the functions have blocked; ``search``: entries of the lists, declared
             ones too; ``profile``: who is suspicious; ``records``: what was decided; ``report``:
-            what the scan service has found.
+            what the scan service has found; ``gateways``: what each gateway that shares records
+            has said of itself last.
         address: The address for ``check``, the network for an order (for ``release`` also an
             envelope sender), the client of a report.
         seconds: For how long; None: for good.
@@ -46,7 +47,7 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 
     command: Literal[
         "status", "check", "block", "approve", "release", "entries", "search", "profile",
-        "records", "report",
+        "records", "report", "gateways",
     ]  # fmt: skip
     address: str = ""
     seconds: Annotated[float, Meta(gt=0, le=10 * 365 * 86_400)] | None = None
@@ -59,7 +60,7 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     fleet: bool = False
     text: Annotated[str, Meta(max_length=200)] = ""
     list: ListName | None = None
-    origin: Literal["declared", "run time"] | None = None
+    origin: Origin | None = None
 
 
 class Failure(Struct, frozen=True, tag_field="answer", tag="error"):
@@ -98,16 +99,40 @@ class ProfileRow(Struct, frozen=True):
     violated: bool
 
 
-class Profiles(Struct, frozen=True, tag_field="answer", tag="profile"):
+class RuleFigures(Struct, frozen=True):
+    """What a rule of the IP Profiler has counted of an address, and its limits.
+
+    Attributes:
+        rule: The rule.
+        mode: ``on`` or ``shadow``.
+        bad: Bad messages in its period.
+        total: All messages.
+        period_hours: The period.
+        rate_percent: The share of bad ones must be above this …
+        total_messages: … and there must be more messages than this.
+    """
+
+    rule: str
+    mode: str
+    bad: int
+    total: int
+    period_hours: int
+    rate_percent: float
+    total_messages: int
+
+
+class Profiles(Struct, frozen=True, omit_defaults=True, tag_field="answer", tag="profile"):
     """The addresses that are above the rate of a rule, those with the most bad messages first.
 
     Attributes:
         rows: As many as were asked for.
         found: How many there are.
+        figures: Of one address, what each rule has counted of it.
     """
 
     rows: list[ProfileRow]
     found: int
+    figures: list[RuleFigures] = []
 
 
 class Explanation(Struct, frozen=True, tag_field="answer", tag="check"):
@@ -128,7 +153,7 @@ class Explanation(Struct, frozen=True, tag_field="answer", tag="check"):
     reply: str | None
 
 
-Answer = Status | Explanation | Done | Entries | Found | Profiles | Records | Failure
+Answer = Status | Explanation | Done | Entries | Found | Profiles | Records | Gateways | Failure
 
 
 def explain(address: str, decision: Decision) -> Explanation:

@@ -5,6 +5,7 @@ from typing import Literal
 from msgspec import Struct
 
 ListName = Literal["blocked", "approved", "known_hosts"]
+Origin = Literal["declared", "run time"]
 
 
 class RuntimeEntry(Struct, frozen=True):
@@ -53,7 +54,7 @@ class ListEntry(Struct, frozen=True, omit_defaults=True):
     """
 
     list: ListName
-    origin: Literal["declared", "run time"]
+    origin: Origin
     entry: str
     comment: str = ""
     temporary: bool = False

@@ -1,8 +1,9 @@
-"""What is said of records."""
+"""What is said of records, and of all gateways that share them."""
 
 from msgspec import Struct
 
 from sender_filter.core.records import Record
+from sender_filter.io.messages.status import Status
 
 
 class GatewayRecord(Struct, frozen=True):
@@ -26,3 +27,23 @@ class Records(Struct, frozen=True, tag_field="answer", tag="records"):
     cursor: str
     more: bool
     skipped: int = 0
+
+
+class GatewayStatus(Struct, frozen=True):
+    """What a gateway has said of itself last.
+
+    Attributes:
+        gateway: Its name.
+        time: When it said so.
+        status: What.
+    """
+
+    gateway: str
+    time: str
+    status: Status
+
+
+class Gateways(Struct, frozen=True, tag_field="answer", tag="gateways"):
+    """All gateways that share records, by name; one that is gone is forgotten after a day."""
+
+    gateways: list[GatewayStatus]

@@ -1,0 +1,151 @@
+"""The role: what it refuses, TLS beyond loopback, a whole fleet, and taking the console away."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from console_api import ask, call, get
+from fixtures import GATEWAYS, HOSTS
+from lab_hosts import Client, LabHost, MailStore, eventually, play
+from services import PASSWORD, Redis, greeting_of
+
+CONVERGE = Path(__file__).parents[1] / "converge.yml"
+INSTALL, ENABLE = "install_console.yml", "enable_sender_filter.yml"
+UNIT = "/etc/systemd/system/sender-filter-console.service"
+FOLDER = "/root/console-tls"
+GONE = (
+    UNIT,
+    "/opt/sender-filter-console",
+    "/etc/sender-filter-console",
+    "/var/lib/sender-filter-console",
+    "/run/sender-filter-control/*.sock",
+    "/run/mail-topology/show.sock",
+)
+
+
+def gateways() -> list[LabHost]:
+    return [LabHost(name, HOSTS[name]) for name in GATEWAYS]
+
+
+def declared(**more: Any) -> list[str]:
+    """The scenario's own variables, and some beside them."""
+    variables = yaml.safe_load(CONVERGE.read_text(encoding="utf-8"))[0]["vars"]
+    return ["--extra-vars", json.dumps(variables | more)]
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"sender_filter_console_address": "0.0.0.0"}, "in the clear"),
+        ({"sender_filter_console_users": []}, "nobody could log in"),
+        ({"sender_filter_console_tls_key": "/etc/key"}, "go together"),
+        ({"sender_filter_console_port": 443}, "no privilege"),
+        ({"sender_filter_console_users": [{"name": "a"}]}, "password_hash"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_changed(
+    variables: dict[str, Any], words: str
+) -> None:
+    result = play(INSTALL, *declared(**variables))
+    assert result.returncode != 0
+    assert words in result.stdout
+    assert "changed=0" in result.stdout
+    assert all(get(gateway, "/me")["name"] == "alice" for gateway in gateways())
+
+
+@pytest.fixture
+def beyond_loopback() -> Iterator[None]:
+    """Consoles with TLS on every address."""
+    for gateway in gateways():
+        gateway.run(
+            f"mkdir -p {FOLDER} && openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=mx "
+            f"-keyout {FOLDER}/key -out {FOLDER}/cert 2>/dev/null && chmod 600 {FOLDER}/key"
+        )
+    files = {
+        "sender_filter_console_tls_certificate": f"{FOLDER}/cert",
+        "sender_filter_console_tls_key": f"{FOLDER}/key",
+    }
+    result = play(INSTALL, *declared(sender_filter_console_address="0.0.0.0", **files))
+    assert result.returncode == 0, result.stdout
+    yield
+    result = play(INSTALL, *declared())
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.usefixtures("beyond_loopback")
+def test_beyond_loopback_there_is_tls_and_nothing_else() -> None:
+    client = Client("client", HOSTS["client"])
+    for gateway in gateways():
+        place = f"{gateway.address}:8025"
+        status, answer, headers = call(client, "/me", at=f"https://{place}")
+        assert (status, answer["name"]) == (200, "alice")
+        assert "strict-transport-security" in headers
+        assert ask(client, "/me", at=f"https://{place}", who="")[0] == 401
+        with pytest.raises(AssertionError, match=r"Remote end closed|Connection reset|BadStatus"):
+            ask(client, "/me", at=f"http://{place}")
+        mode = gateway.run("stat -c '%a %U' /run/sender-filter-console/tls-key").split()
+        assert mode == ["600", "sender-filter-console"]
+
+
+@pytest.fixture
+def shared() -> Iterator[None]:
+    """Gateways that share their state and their records."""
+    server = Redis(MailStore("mailstore", HOSTS["mailstore"]))
+    server.start()
+    state = {
+        "sender_filter_state": "redis",
+        "sender_filter_state_url": server.url,
+        "sender_filter_share_records": True,
+    }
+    result = play(ENABLE, *declared(**state))
+    assert result.returncode == 0, result.stdout
+    yield
+    result = play(ENABLE, *declared())
+    assert result.returncode == 0, result.stdout
+    server.stop()
+
+
+@pytest.mark.usefixtures("shared")
+def test_gateways_that_share_their_state_are_shown_as_one_fleet() -> None:
+    client = Client("client", HOSTS["client"])
+    source = client.source(3)
+    first, second = gateways()[:2]
+    assert ask(first, "/block", {"network": source, "comment": "for all"})[0] == 200
+    eventually(lambda: greeting_of(client, second, 3).startswith("554 "), "the other one refuses")
+    name = second.run("hostname").strip()
+    path = f"/decisions?network={source}&result=refused&gateway={name}"
+    for gateway in (first, second):
+        [row, *_] = eventually(
+            lambda gateway=gateway: get(gateway, path)["items"], "the refusal is seen"
+        )
+        assert row["gateway"] == name
+        overview = get(gateway, "/overview")
+        assert overview["shared"] is True
+        assert {one["name"] for one in overview["gateways"]} >= {name}
+        assert PASSWORD not in json.dumps(overview)
+    ask(first, "/release", {"network": source})
+
+
+def test_turned_off_it_is_gone_but_for_its_audit_record() -> None:
+    for gateway in gateways():
+        assert ask(gateway, "/block", {"network": "192.0.2.99", "seconds": 60})[0] == 200
+    foretold = play(INSTALL, *declared(sender_filter_console_enabled=False), "--check")
+    assert foretold.returncode == 0, foretold.stdout
+    assert all(gateway.listeners(8025) for gateway in gateways())
+    result = play(INSTALL, *declared(sender_filter_console_enabled=False))
+    assert result.returncode == 0, result.stdout
+    for gateway in gateways():
+        assert gateway.listeners(8025) == []
+        assert gateway.run(f"ls -d {' '.join(GONE)} 2>/dev/null || true") == ""
+        assert "192.0.2.99" in gateway.run("cat /var/log/sender-filter-console/audit.jsonl")
+        assert "192.0.2.99" in gateway.run("senderfilter block list")
+    again = play(INSTALL, *declared(sender_filter_console_enabled=False))
+    assert "changed=0" in again.stdout
+    result = play(INSTALL, *declared())
+    assert result.returncode == 0, result.stdout
+    assert all(get(gateway, "/me")["name"] == "alice" for gateway in gateways())
