@@ -13,7 +13,7 @@ from side_by_side.ours import FULL_POLICY, LISTS_ONLY, SenderFilter
 from side_by_side.postfix import ALONE, PROXIED, SCREENED, Postfix
 from side_by_side.servers import running
 
-SESSIONS = 20
+SESSIONS = 30
 
 
 def measure(folder: Path, load: Load, seconds: float) -> list[dict[str, Any]]:
