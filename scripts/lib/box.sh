@@ -7,21 +7,27 @@ BOX_PACKAGES=postfix,haproxy,nginx,libnginx-mod-stream,libnginx-mod-mail,rbldnsd
 
 BOX_NPM=$ROOT/bench/side_by_side/haraka # what npm installs, pinned
 
-# Makes the box once, and sets BOX to its folder.
+# Makes the box once, and sets BOX to its folder. One maker at a time: two benchmarks may start together.
 make_box() {
-  local npmrc=$HOME/.npmrc
+  exec 7>"$CACHE/box.lock"
+  flock 7
   BOX=$CACHE/box-$BOX_RELEASE-$(echo "$BOX_PACKAGES" | cat - "$BOX_NPM"/* | sha256sum | cut -c1-8)
-  [[ ! -e $BOX ]] || return 0
+  [[ -e $BOX ]] || build_box
+  exec 7>&-
+}
+
+build_box() {
+  local npmrc=$HOME/.npmrc
   ensure_packages mmdebstrap
   say "making a box with what is measured (once)"
   rm -rf "$BOX.new"
   [[ -e $npmrc ]] || npmrc=/dev/null
   # shellcheck disable=SC2016  # $1 belongs to mmdebstrap's hooks
-  mmdebstrap --variant=minbase --include="$BOX_PACKAGES" --aptopt='APT::Install-Recommends "false"' \
+  mmdebstrap --variant=minbase --include="$BOX_PACKAGES" --aptopt='APT::Install-Recommends "false"' --dpkgopt=force-unsafe-io \
     --customize-hook="mkdir \"\$1/opt/haraka\" && cp '$BOX_NPM'/* \"\$1/opt/haraka\" && cat '$npmrc' >\"\$1/root/.npmrc\"" \
     --customize-hook='chroot "$1" npm ci --prefix /opt/haraka --no-audit --no-fund --omit=optional --ignore-scripts' \
     --customize-hook='rm "$1/root/.npmrc"' \
-    "$BOX_RELEASE" "$BOX.new" >"$CACHE/box.log" 2>&1 || {
+    "$BOX_RELEASE" "$BOX.new" >"$CACHE/box.log" 2>&1 7>&- || {
     tail -n 20 "$CACHE/box.log" >&2
     die "mmdebstrap could not make the box; the end of $CACHE/box.log is above"
   }
