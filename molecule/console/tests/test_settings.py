@@ -145,7 +145,13 @@ def test_turned_off_it_is_gone_but_for_its_audit_record() -> None:
         assert "192.0.2.99" in gateway.run("cat /var/log/sender-filter-console/audit.jsonl")
         assert "192.0.2.99" in gateway.run("senderfilter block list")
     again = play(INSTALL, *declared(sender_filter_console_enabled=False))
-    assert "changed=0" in again.stdout
+    assert again.stdout.count("changed=0") == len(GATEWAYS)
+    foretold = play(INSTALL, *declared(), "--check", "--diff")
+    assert foretold.returncode == 0, foretold.stdout
+    assert "+ListenStream=/run/sender-filter-control/edge.sock" in foretold.stdout
+    assert "argon2" not in foretold.stdout
     result = play(INSTALL, *declared())
     assert result.returncode == 0, result.stdout
     assert all(get(gateway, "/me")["name"] == "alice" for gateway in gateways())
+    again = play(INSTALL, *declared())
+    assert again.stdout.count("changed=0") == len(GATEWAYS)
