@@ -71,7 +71,7 @@ FOUND: Final[dict[str, str]] = {
     "peer": "It is the other end of the connection.",
     "xforward": "Postfix has named it (XFORWARD).",
     "received": "A Received header names it.",
-    "none": "All hosts on the way are known, so nobody is judged.",
+    "none": "Nobody is judged: all hosts on the way are known, or the walk could not go on.",
 }
 
 CHECK_RESULTS: Final[dict[str, str]] = {
