@@ -30,6 +30,11 @@ class Haraka(Server):
         for name, text in files.items():
             (folder / "config" / name).write_text(f"{text}\n")
 
+    @staticmethod
+    def is_installed() -> bool:
+        """Whether npm has brought it."""
+        return Path(PROGRAM).exists()
+
     def command(self) -> list[str]:
         """Its configuration is there already."""
         return ["node", PROGRAM, "-c", str(self.folder)]

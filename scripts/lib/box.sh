@@ -7,25 +7,41 @@ BOX_PACKAGES=postfix,haproxy,nginx,libnginx-mod-stream,libnginx-mod-mail,rbldnsd
 
 BOX_NPM=$ROOT/bench/side_by_side/haraka # what npm installs, pinned
 
-# Makes the box once, and sets BOX to its folder.
+# Makes the box once, and sets BOX to its folder. One maker at a time: two benchmarks may start together.
 make_box() {
-  local npmrc=$HOME/.npmrc
+  exec 7>"$CACHE/box.lock"
+  flock 7
   BOX=$CACHE/box-$BOX_RELEASE-$(echo "$BOX_PACKAGES" | cat - "$BOX_NPM"/* | sha256sum | cut -c1-8)
-  [[ ! -e $BOX ]] || return 0
+  [[ -e $BOX ]] || build_box
+  exec 7>&-
+}
+
+build_box() {
   ensure_packages mmdebstrap
   say "making a box with what is measured (once)"
   rm -rf "$BOX.new"
-  [[ -e $npmrc ]] || npmrc=/dev/null
-  # shellcheck disable=SC2016  # $1 belongs to mmdebstrap's hooks
   mmdebstrap --variant=minbase --include="$BOX_PACKAGES" --aptopt='APT::Install-Recommends "false"' \
-    --customize-hook="mkdir \"\$1/opt/haraka\" && cp '$BOX_NPM'/* \"\$1/opt/haraka\" && cat '$npmrc' >\"\$1/root/.npmrc\"" \
-    --customize-hook='chroot "$1" npm ci --prefix /opt/haraka --no-audit --no-fund --omit=optional --ignore-scripts' \
-    --customize-hook='rm "$1/root/.npmrc"' \
-    "$BOX_RELEASE" "$BOX.new" >"$CACHE/box.log" 2>&1 || {
+    --dpkgopt=force-unsafe-io "$BOX_RELEASE" "$BOX.new" >"$CACHE/box.log" 2>&1 7>&- || {
     tail -n 20 "$CACHE/box.log" >&2
     die "mmdebstrap could not make the box; the end of $CACHE/box.log is above"
   }
+  install_haraka "$BOX.new" >>"$CACHE/box.log" 2>&1 7>&- ||
+    echo "npm could not install Haraka, which is not measured then; the end of $CACHE/box.log says why" >&2
   mv "$BOX.new" "$BOX"
+}
+
+# npm uses the network as this machine does: its name servers, certificates and npmrc, for as long as that takes.
+install_haraka() { # BOX
+  local home=$1/opt/haraka file status=0
+  local lent=(/etc/resolv.conf /etc/ssl/certs/ca-certificates.crt /etc/npmrc "$HOME/.npmrc")
+  mkdir -p "$home" "$1/etc/ssl/certs" "$1$HOME"
+  cp "$BOX_NPM"/* "$home"
+  for file in "${lent[@]}"; do [[ ! -e $file ]] || cp "$file" "$1$file"; done
+  chroot "$1" env HOME="$HOME" NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt \
+    npm ci --prefix /opt/haraka --no-audit --no-fund --omit=optional --ignore-scripts || status=1
+  for file in "${lent[@]}"; do rm -f "$1$file"; done
+  [[ $status -eq 0 ]] || rm -rf "$home/node_modules"
+  return "$status"
 }
 
 # Runs a command in the box. This repository and the folders are at their own places in it; all it starts ends with it.
