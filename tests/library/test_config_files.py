@@ -149,6 +149,19 @@ def test_the_owner_of_a_file_stays(host: Host) -> None:
     assert (file.stat().st_uid, file.stat().st_gid) == (1234, 1235)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to other groups")
+def test_a_group_is_as_asked_and_one_that_differs_is_a_change_of_its_own(host: Host) -> None:
+    path = host.folder / "a"
+    file = {"path": str(path), "content": "1\n", "mode": "0640", "group": "daemon"}
+    assert run("config_files", {"files": [file]})["changed"]
+    assert (path.group(), path.owner(), path.stat().st_mode & 0o7777) == ("daemon", "root", 0o640)
+    assert not run("config_files", {"files": [file]})["changed"]
+    assert run("config_files", {"files": [file | {"group": "root"}]})["changed"]
+    assert path.group() == "root"
+    del file["group"]
+    assert not run("config_files", {"files": [file]})["changed"]
+
+
 def test_checks_see_all_new_files_side_by_side_before_any_is_in_place(host: Host) -> None:
     host.call({"config.toml": "old\n"})
     seen = host.folder.parent / "seen"

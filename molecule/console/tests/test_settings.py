@@ -133,7 +133,7 @@ def test_gateways_that_share_their_state_are_shown_as_one_fleet() -> None:
 
 def test_turned_off_it_is_gone_but_for_its_audit_record() -> None:
     for gateway in gateways():
-        assert ask(gateway, "/block", {"network": "192.0.2.99", "seconds": 60})[0] == 200
+        assert ask(gateway, "/block", {"network": "192.0.2.99"})[0] == 200
     foretold = play(INSTALL, *declared(sender_filter_console_enabled=False), "--check")
     assert foretold.returncode == 0, foretold.stdout
     assert all(gateway.listeners(8025) for gateway in gateways())
@@ -144,8 +144,15 @@ def test_turned_off_it_is_gone_but_for_its_audit_record() -> None:
         assert gateway.run(f"ls -d {' '.join(GONE)} 2>/dev/null || true") == ""
         assert "192.0.2.99" in gateway.run("cat /var/log/sender-filter-console/audit.jsonl")
         assert "192.0.2.99" in gateway.run("senderfilter block list")
+        gateway.run("senderfilter block remove 192.0.2.99")
     again = play(INSTALL, *declared(sender_filter_console_enabled=False))
-    assert "changed=0" in again.stdout
+    assert again.stdout.count("changed=0") == len(GATEWAYS)
+    foretold = play(INSTALL, *declared(), "--check", "--diff")
+    assert foretold.returncode == 0, foretold.stdout
+    assert "+ListenStream=/run/sender-filter-control/edge.sock" in foretold.stdout
+    assert "argon2" not in foretold.stdout
     result = play(INSTALL, *declared())
     assert result.returncode == 0, result.stdout
     assert all(get(gateway, "/me")["name"] == "alice" for gateway in gateways())
+    again = play(INSTALL, *declared())
+    assert again.stdout.count("changed=0") == len(GATEWAYS)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 FEW = 20_000
 """So many decisions of a network are collected and sorted."""
 
-WALK = 500_000
+WALK = 250_000
 """So many decisions are walked for one answer."""
 
 BY_TIME = "SELECT id FROM decisions WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT ?"
