@@ -229,6 +229,44 @@ def test_what_a_stranger_has_written_is_shown_as_text(
     gateway.run(f"senderfilter block remove {client.source(HOSTILE)}")
 
 
+@pytest.fixture
+def by_headers(gateway: LabHost) -> Iterator[None]:
+    """The filter judges messages by their headers."""
+    here = ("enable_sender_filter.yml", "--limit", gateway.name, "--extra-vars")
+    assert play(*here, "sender_filter_known_hosts_enabled=true").returncode == 0
+    yield
+    assert play(*here, "sender_filter_known_hosts_enabled=false").returncode == 0
+
+
+@pytest.mark.usefixtures("by_headers")
+def test_a_header_with_a_script_in_it_is_shown_as_text(
+    browser: Browser, gateway: LabHost, client: Client
+) -> None:
+    relay = "Received: from h1.example.test (h1.example.test [10.9.9.9])\r\n\tby mx1.example.test"
+    script = "<script>document.title='stolen'</script>"
+    origin = f"Received: from {script} ({script} [203.0.113.7])\r\n\tby h1.example.test"
+    rest = (
+        " (Postfix) with ESMTP id 4TEST\r\n\tfor <a@b>; Tue, 24 Nov 2026 10:00:00 +0000 (UTC)\r\n"
+    )
+    with Session(client, gateway.address) as session:
+        session.hello()
+        session.envelope()
+        session.must("354", "DATA")
+        session.send(f"{relay}{rest}{origin}{rest}".encode() + message(unique()) + b".\r\n")
+        session.reply()
+    eventually(lambda: _opens_a_walk(browser), "the message's decision has a walk")
+    browser.sees(script)
+    assert browser.script("return document.title") != "stolen"
+    browser.picture("walk")
+
+
+def _opens_a_walk(browser: Browser) -> bool:
+    """Open the latest decision; whether it is of a message that was judged by its headers."""
+    browser.go("/connections?live=off")
+    browser.elements("a[id^=why-]")[0].click()
+    return "The walk through the Received headers" in browser.text
+
+
 def test_the_policy_of_the_pages_stops_what_escaping_would_have_let_through(
     browser: Browser,
 ) -> None:
