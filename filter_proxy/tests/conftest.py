@@ -46,6 +46,7 @@ def server(tmp_path_factory):
     made.stop()
 
 
+@pytest.fixture
 def zones(tmp_path):
     """A real rbldnsd, which runs as another user."""
     folder = tmp_path / "zones"
