@@ -87,6 +87,11 @@ taken_up:
   description: Whether it is one that was begun before.
   returned: success
   type: bool
+node:
+  description: A name for the control node with this folder, the same one in each play, for
+    M(rollout_lease).
+  returned: success
+  type: str
 file:
   description: Where it is kept.
   returned: success
@@ -99,7 +104,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.rollout import lock
+from ansible.module_utils.rollout import lease, lock
 from ansible.module_utils.rollout.run import (
     Run,
     file_of,
@@ -144,7 +149,11 @@ def main() -> None:
     except (lock.HeldError, ValueError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(
-        changed=False, run=run.facts(), taken_up=taken_up, file=str(file_of(folder, run.name))
+        changed=False,
+        run=run.facts(),
+        taken_up=taken_up,
+        node=lease.node_of(folder),
+        file=str(file_of(folder, run.name)),
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from side_by_side.figures import in_turn, row
@@ -11,9 +12,9 @@ from side_by_side.haproxy import HAProxy
 from side_by_side.load import Load
 from side_by_side.ours import FULL_POLICY, LISTS_ONLY, SenderFilter
 from side_by_side.postfix import ALONE, PROXIED, SCREENED, Postfix
-from side_by_side.servers import running
+from side_by_side.servers import Server, running
 
-SESSIONS = 20
+SESSIONS = 30
 
 
 def measure(folder: Path, load: Load, seconds: float) -> list[dict[str, Any]]:
@@ -27,30 +28,42 @@ def measure(folder: Path, load: Load, seconds: float) -> list[dict[str, Any]]:
     )  # fmt: skip
     haproxy = HAProxy(folder / "haproxy", PROXIED)
     ways = {
-        "relay, full policy": full.port,
-        "relay, lists only": lists.port,
-        "postscreen": SCREENED,
-        "HAProxy": haproxy.port,
-        "alone": ALONE,
+        "pass, lists only": (passing.port, passing),
+        "relay, full policy": (full.port, full),
+        "relay, lists only": (lists.port, lists),
+        "postscreen": (SCREENED, None),
+        "HAProxy": (haproxy.port, haproxy),
+        "alone": (ALONE, None),
     }
-    servers = [postfix, full, lists, haproxy]
-    if passing.understands():
-        servers.append(passing)
-        ways = {"pass, lists only": passing.port, **ways}
+    spent: dict[str, list[float]] = {way: [] for way in ways}
 
-    def rate(port: int) -> Callable[[], float]:
-        return lambda: load.run("mail", port, SESSIONS, seconds).per_second
+    def rate(way: str, port: int, front: Server | None) -> Callable[[], float]:
+        def run() -> float:
+            servers = [postfix, front] if front else [postfix]
+            before = sum(one.processor_seconds() for one in servers)
+            result = load.run("mail", port, SESSIONS, seconds)
+            after = sum(one.processor_seconds() for one in servers)
+            spent[way].append((after - before) / result.all_ended * 1e6)
+            return result.per_second
 
-    with running(*servers):
-        figures = in_turn({way: rate(port) for way, port in ways.items()})
-    alone = figures.pop("alone")
-    rows = []
-    for way, figure in figures.items():
-        ours = way not in ("postscreen", "HAProxy")
-        least = 0.95 if ours else None
-        name = f"messages a second into Postfix, {way}: Postfix alone"
-        rows.append(row(name, figure, alone, "1/s", least=least))
-        if ours:
-            name = f"messages a second into Postfix, {way}: behind postscreen"
-            rows.append(row(name, figure, figures["postscreen"], "1/s", least=1.0))
-    return rows
+        return run
+
+    with running(postfix, full, lists, haproxy, passing):
+        rates = in_turn({way: rate(way, *through) for way, through in ways.items()})
+    micros = {way: median(figures) for way, figures in spent.items()}
+    return [each for way in ways if way != "alone" for each in _rows(way, rates, micros)]
+
+
+def _rows(
+    way: str, rates: Mapping[str, float], micros: Mapping[str, float]
+) -> Iterator[dict[str, Any]]:
+    """Of one way. The processor's time is that of the whole gateway, Postfix and its front."""
+    ours = way not in ("postscreen", "HAProxy")
+    name = f"messages a second into Postfix, {way}"
+    yield row(
+        f"{name}: Postfix alone", rates[way], rates["alone"], "1/s", least=0.95 if ours else None
+    )
+    if ours:
+        yield row(f"{name}: behind postscreen", rates[way], rates["postscreen"], "1/s", least=1.0)
+    name = f"processor time of a message, {way}: Postfix alone"
+    yield row(name, micros[way], micros["alone"], "µs")

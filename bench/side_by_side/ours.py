@@ -67,11 +67,6 @@ class SenderFilter(Server):
         """Its configuration is there already."""
         return [FILTER, "serve", "--config", str(self._config)]
 
-    def understands(self) -> bool:
-        """Whether this release knows all that its configuration says."""
-        command = [FILTER, "check-config", "--config", str(self._config)]
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
     def status(self) -> dict[str, Any]:
         """What it says of itself."""
         environment = os.environ | {"SENDER_FILTER_CONFIG": str(self._config)}

@@ -84,8 +84,8 @@ class Server(ABC):
                 yield folder
 
     def processor_seconds(self) -> float:
-        """The processor's time that its processes have taken so far."""
-        return sum(sum(map(int, _stat(each)[11:13])) / _TICKS for each in self.processes())
+        """The processor's time that its processes have taken so far, those that have ended too."""
+        return sum(sum(map(int, _stat(each)[11:15])) / _TICKS for each in self.processes())
 
     def resident_bytes(self) -> int:
         """The memory that its processes hold."""

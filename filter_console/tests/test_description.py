@@ -79,7 +79,7 @@ schema = schemathesis.openapi.from_dict(document())
     suppress_health_check=list(HealthCheck),
 )
 def test_what_is_answered_is_what_is_described(case, running):
-    # It tries wrong passwords until it is told to wait: test_nothing_that_is_described_is_open asks.
+    # It tries wrong passwords until it is told to wait; the last test here asks that.
     left_out = [ignored_auth]
     if case.path == "/api/v1/topology":
         left_out.append(not_a_server_error)  # 503: this is no gateway

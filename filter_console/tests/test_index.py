@@ -9,7 +9,7 @@ import pytest
 import traffic
 
 from sender_filter.core import addresses
-from sender_filter.core.records import timestamp
+from sender_filter.core.records import Hop, timestamp
 from sender_filter_console.index import database, ids, kinds, places, reader, search, sums
 from sender_filter_console.index.reader import Filters, Reader
 from sender_filter_console.index.writer import PART, WIDTHS, Heard, Writer
@@ -319,6 +319,19 @@ def test_a_record_has_its_end_and_its_siblings(kept):
     assert full.end.ended == "client_closed"
     assert [each.address for each in full.siblings] == [second.record.address]
     assert kept.reader.decision(row.id - 1) is None
+
+
+def test_a_record_has_its_walk(kept):
+    one = next(traffic.decisions(1, NOW, timedelta(hours=1)))
+    walk = Hop(1, "from a by b", "10.0.0.1", known=True), Hop(3, "from nobody knows")
+    fields = {name: getattr(one.record, name) for name in one.record.__struct_fields__}
+    kept.add([Heard(one.gateway, type(one.record)(**fields | {"walk": walk}))])
+    [row] = kept.reader.decisions(Filters()).items
+    shown = kept.reader.decision(row.id).walk
+    assert [(hop.number, hop.address, hop.known, hop.text) for hop in shown] == [
+        (1, "10.0.0.1", True, "from a by b"),
+        (3, None, False, "from nobody knows"),
+    ]
 
 
 def test_the_blocks_of_an_address_are_those_of_its_networks(kept):

@@ -65,6 +65,7 @@ def test_each_station_says_whether_the_right_one_has_its_port() -> None:
             "edge",
             (25, "sender filter"),
             (25, "postfix"),
+            (2500, "nobody"),
             (10025, "nginx"),
             (10026, "postfix"),
         )

@@ -301,6 +301,9 @@ async def test_behind_a_known_host_the_origin_is_judged_and_nothing_half_deliver
     refused, passed = await judged_by_headers(proxy, 2)
     assert (refused["address"], refused["peer"], refused["hop"]) == ("203.0.113.7", ADDRESS, 2)
     assert (refused["function"], refused["action"]) == ("blocked", "permanent")
+    walk = [(hop["number"], hop["address"], hop.get("known", False)) for hop in refused["walk"]]
+    assert walk == [(1, "10.0.0.8", True), (2, "203.0.113.7", False)]
+    assert refused["walk"][1]["header"].startswith("from h1.example.test (h1.example.test [203.")
     assert (passed["address"], passed["action"]) == ("198.51.100.7", "pass")
 
 

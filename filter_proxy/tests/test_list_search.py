@@ -49,11 +49,11 @@ def test_a_scan_finds_each_line_with_the_text_once(lines, text, most, block, end
 NETWORKS = st.builds(
     lambda value, prefix: Network(4, value >> (32 - prefix) << (32 - prefix), prefix),
     st.integers(0, 15).map(lambda n: n << 28 | n),
-    st.sampled_from([2, 3, 4, 31, 32]),
+    st.sampled_from([1, 2, 3, 31, 32]),
 )
 
 
-@given(st.lists(NETWORKS, unique=True), NETWORKS, st.integers(1, 4))
+@given(st.lists(NETWORKS, unique=True, min_size=4), NETWORKS, st.integers(1, 3))
 def test_touching_is_holding_or_lying_in(entries, asked, most):
     table = AddressList()
     table.read("x", map(str, entries), flags=False)

@@ -91,7 +91,8 @@ def test_a_day_is_not_left_before_it_is_over(tmp_path):
     tomorrow = TODAY + timedelta(days=1)
     file_of(tmp_path).write_bytes(line("today"))
     file_of(tmp_path, -1).write_bytes(line("tomorrow"))
-    assert record_reader.read(tmp_path, f"{TODAY}:{len(line('today'))}", 10).records == []
+    cursor = f"{TODAY}:{len(line('today'))}"
+    assert record_reader.read(tmp_path, cursor, 10) == ([], cursor, False, 0)
     assert follow(tmp_path, f"{tomorrow}:0")[0] == ["tomorrow"]
 
 

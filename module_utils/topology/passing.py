@@ -47,8 +47,11 @@ def put_in(document: MasterDocument, behind: str) -> MasterDocument:
 
 def way_in(survey: Survey) -> dict[str, str]:
     """The service's socket, and the group that may reach it."""
-    socket = Path(survey.postfix.parameters["queue_directory"]) / SOCKET
-    return {"socket": str(socket), "group": socket.parent.group()}
+    parameters = survey.postfix.parameters
+    return {
+        "socket": str(Path(parameters["queue_directory"]) / SOCKET),
+        "group": parameters["setgid_group"],
+    }
 
 
 def obstacles(survey: Survey, topology: str) -> list[str]:

@@ -28,6 +28,7 @@ PARAMETERS = (
     "import_environment",
     "process_id_directory",
     "queue_directory",
+    "setgid_group",
     "multi_instance_name",
 )
 

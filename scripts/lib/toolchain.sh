@@ -3,6 +3,9 @@
 
 # shellcheck disable=SC2034  # for the scripts that source this
 LAB_PACKAGES=(podman crun netavark aardvark-dns conmon iptables iproute2 mmdebstrap openssh-client procps uidmap)
+# With a font that has Japanese letters.
+# shellcheck disable=SC2034
+BROWSER_PACKAGES=(chromium chromium-driver fonts-dejavu-core fonts-noto-cjk)
 
 ensure_packages() { # PACKAGE…
   local missing=() package

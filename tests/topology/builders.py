@@ -59,6 +59,7 @@ PARAMETERS = {
     "import_environment": "MAIL_CONFIG TZ LANG=C",
     "process_id_directory": "pid",
     "queue_directory": "/var/spool/postfix",
+    "setgid_group": "postdrop",
     "multi_instance_name": "",
 }
 

@@ -175,5 +175,10 @@ def test_the_record_knows_it(tmp_path: Path) -> None:
     assert kept(NATIVE) == {"declared": NATIVE}
 
 
+def test_the_way_in_is_by_the_group_that_postfix_names() -> None:
+    expected = {"socket": "/var/spool/postfix/public/sender-filter", "group": "postdrop"}
+    assert passing.way_in(edge()) == expected
+
+
 def test_postfix_own_smtpd_is_nobody_of_the_filters() -> None:
     assert not passing.serves(SMTPD)

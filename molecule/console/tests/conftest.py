@@ -8,9 +8,10 @@ import pytest
 from browser import Browser
 from fixtures import GATEWAYS, HOSTS, client, gateways, mailstore
 from lab_hosts import LabHost
-from reach import Tunnel
+from services import redis
+from tunnel import Tunnel
 
-__all__ = ["client", "gateways", "mailstore"]
+__all__ = ["client", "gateways", "mailstore", "redis"]
 
 
 @pytest.fixture(scope="session")

@@ -57,7 +57,7 @@ def test_a_stranger_in_the_second_batch_stops_it_and_the_canary_stays(
 
 
 def test_a_killed_rollout_is_taken_up_and_a_second_one_is_kept_away(
-    rollouts: Rollouts, gateways: list[LabHost], mailstore: MailStore
+    rollouts: Rollouts, gateways: list[LabHost], mailstore: MailStore, tmp_path: Path
 ) -> None:
     killed = rollouts.start(1, 5, mail_topology="edge")
     killed.reach("Move one batch after the other", times=2)
@@ -65,6 +65,9 @@ def test_a_killed_rollout_is_taken_up_and_a_second_one_is_kept_away(
     assert "another rollout runs since" in held
     killed.kill_at("Gateway is in topology edge")
     before = rollouts.report()
+    # From another control node, which cannot know that the first one is dead.
+    held = Rollouts(tmp_path).start(1, limit="gw6", mail_topology="edge").must_fail()
+    assert f"gw6: another control node rolls out over this gateway: {before.run['who']}" in held
     assert before.states["gw1"] == "done"
     assert not before.run["ended"]
 

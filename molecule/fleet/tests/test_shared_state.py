@@ -12,6 +12,7 @@ import pytest
 from harvest import harvest
 from lab_hosts import Client, LabHost, MailStore, eventually
 from moves import Fleet
+from rollouts import Rollouts
 from services import eventually_greeted, greeting_of
 from smtp import Session, message, unique
 from state_servers import PASSWORD, StateServer, install
@@ -101,3 +102,15 @@ def test_without_the_server_each_goes_on_alone_and_a_new_one_learns_from_them(
     assert not any(sharing.each(lambda each: problem(each.host)).values())
     kept = server.ask("hkeys sender-filter:entries")
     assert all(client.source(number) in kept for number in (HARVESTER, BLOCKED, LATER))
+
+
+def test_a_password_that_the_server_does_not_take_is_caught_at_the_canary(
+    sharing: Fleet, rollouts: Rollouts, server: StateServer
+) -> None:
+    wrong = server.url.replace(PASSWORD, "another-password")
+    output = rollouts.start(
+        1, limit="gw1", sender_filter_state="redis", sender_filter_state_url=wrong
+    ).must_fail()
+    assert "gw1: the filter does not keep what it knows: AuthenticationError" in output
+    assert "another-password" not in output
+    eventually(lambda: problem(sharing.gateways[0].host) is None, "the canary is as it was")

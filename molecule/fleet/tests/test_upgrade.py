@@ -51,7 +51,7 @@ def start(rollouts: Rollouts, archive: Path, server: StateServer, refused: str) 
         sender_filter_state="redis",
         sender_filter_state_url=server.url,
         rollout_before_host=str(HOOKS / "out.yml"),
-        rollout_after_host=str(HOOKS / "back.yml"),
+        rollout_after_host=str(HOOKS / "in.yml"),
         hook_refused=refused,
     )
 

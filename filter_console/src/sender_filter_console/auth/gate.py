@@ -10,7 +10,7 @@ from urllib.parse import quote
 from starlette.datastructures import FormData, Headers
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -175,11 +175,14 @@ def _to_login(request: Request) -> _NotAdmitted:
 async def _body(request: Request, most: int) -> bytes:
     parts: list[bytes] = []
     size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > most:
-            raise _refusal(request, 413, f"more than {most} bytes")
-        parts.append(part)
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > most:
+                raise _refusal(request, 413, f"more than {most} bytes")
+            parts.append(part)
+    except ClientDisconnect:
+        raise _refusal(request, 400, "the client went away") from None
     return b"".join(parts)
 
 

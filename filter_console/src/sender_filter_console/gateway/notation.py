@@ -77,7 +77,8 @@ def vendor(network: Network) -> str:
 
 def _yaml(entries: Iterable[Entry], key: str) -> str:
     rows = [_item(entry) for entry in entries]
-    return f"{key}:\n" + "".join(rows) if rows else f"{key}: []\n"
+    nothing = all(COMMENT in row.partition('"')[0] for row in rows)
+    return f"{key}:{' []' if nothing else ''}\n" + "".join(rows)
 
 
 def _item(entry: Entry) -> str:

@@ -84,7 +84,7 @@ class Reader:
             doubt=record.doubt,
             tls=record.tls,
             checks=[rows.check(each) for each in record.checks],
-            walk=[],
+            walk=[rows.hop(each) for each in record.walk],
             end=self._end(record.session),
             siblings=[self._row(other, known) for (other,) in siblings if other != number],
         )

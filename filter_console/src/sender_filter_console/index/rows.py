@@ -4,6 +4,7 @@ from sender_filter.core.records import (
     BlockRecord,
     Check,
     DecisionRecord,
+    Hop,
     OrderRecord,
     SessionRecord,
 )
@@ -43,6 +44,11 @@ def decision(
         reply=record.reply,
         peer=record.peer,
     )
+
+
+def hop(step: Hop) -> interface.Hop:
+    """A header on the walk to the origin."""
+    return interface.Hop(step.number, step.address, step.known, step.header)
 
 
 def end(record: SessionRecord) -> interface.SessionEnd:

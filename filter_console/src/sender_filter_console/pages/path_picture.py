@@ -21,6 +21,9 @@ _INLINE: Final = (
 PATHS: Final = {"edge": _EDGE, "direct": _DIRECT, "inline": _INLINE}
 """Each topology's ports in the order in which mail meets them, and whose they should be."""
 
+NOBODY: Final = "nobody"
+"""In the place of an owner, where nobody listens."""
+
 WIDTH: Final = 148
 HEIGHT: Final = 92
 STEP_ACROSS: Final = 196
@@ -57,6 +60,6 @@ def stations(topology: Topology) -> list[Station]:
 
 
 def _station(number: int, owner: str, ports: list[Port]) -> Station:
-    here = [port for port in ports if port.port == number]
+    here = [port for port in ports if port.port == number and port.owner != NOBODY]
     owners = sorted({port.owner for port in here})
     return Station(number, owner, owners, sorted({port.unit for port in here if port.unit}))

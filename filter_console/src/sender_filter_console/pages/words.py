@@ -103,9 +103,9 @@ BLOCK_CHANGES: Final[dict[str, str]] = {
     "removed": "block removed",
     "replaced": "block replaced",
     "displaced": "block displaced by others",
-    "block": "an operator blocked it",
-    "approve": "an operator approved it",
-    "release": "an operator took it back",
+    "block": "blocked by an operator",
+    "approve": "approved by an operator",
+    "release": "taken back by an operator",
 }
 
 MAKERS: Final[dict[str, str]] = {
@@ -154,6 +154,7 @@ SPANS: Final[dict[str, str]] = {
 }
 
 STATIONS: Final[dict[str, str]] = {
+    "nobody": "nobody",
     "sender filter": "Sender filter",
     "postfix": "Postfix",
     "scan service": "Scan service",

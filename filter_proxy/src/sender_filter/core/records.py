@@ -84,6 +84,22 @@ class Check(Struct, frozen=True, omit_defaults=True, gc=False):
     shadow: bool = False
 
 
+class Hop(Struct, frozen=True, omit_defaults=True, gc=False):
+    """A Received header on the walk to the origin.
+
+    Attributes:
+        number: Which one, the topmost being 1.
+        header: Its body, shortened if it is long.
+        address: The host that it names as its client; None: it cannot be read.
+        known: Whether that is a known host, so that the walk went on.
+    """
+
+    number: int
+    header: str
+    address: str | None = None
+    known: bool = False
+
+
 class DecisionRecord(
     Struct, frozen=True, omit_defaults=True, gc=False, tag_field="event", tag="decision"
 ):
@@ -103,6 +119,7 @@ class DecisionRecord(
         hop: Which Received header named the address, the topmost being 1.
         doubt: Why the walk through the Received headers stopped where it did.
         tls: How headers were seen that came encrypted.
+        walk: The walk through the Received headers, where there was one.
     """
 
     time: str
@@ -118,6 +135,7 @@ class DecisionRecord(
     hop: int = 0
     doubt: str | None = None
     tls: Tls | None = None
+    walk: tuple[Hop, ...] = ()
 
 
 class SessionRecord(

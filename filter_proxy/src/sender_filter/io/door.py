@@ -10,13 +10,13 @@ import asyncio
 import socket
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import ClassVar, NamedTuple
 
 from sender_filter.core import addresses, replies
 from sender_filter.core.addresses import Address
 from sender_filter.core.policy import Decision
-from sender_filter.core.received.source import Source
+from sender_filter.core.received.source import Source, Step
 from sender_filter.core.records import Check, End
 from sender_filter.core.replies import Reply
 from sender_filter.core.smtp.transactions import Transaction
@@ -242,8 +242,9 @@ class Door(ABC):
         peer = session.arrival.client.address
         origin = Source(peer, session.arrival.found, 0)
         decision = Decision("none", "pass", ())
+        walk: Sequence[Step] = ()
         if self.settings.policy.is_known(peer):
-            origin, decision = await self._judge.of_message(
+            origin, decision, walk = await self._judge.of_message(
                 peer, section, behind_postfix=self.behind_postfix
             )
         exempt = decision.settled or self._is_approved(peer)
@@ -252,7 +253,8 @@ class Door(ABC):
             checks = (*decision.checks, check)
             decision = Decision("throttling", "temporary", checks, reply)
         decision = self.worded(decision)
-        self._record(session.arrival, decision, origin, encrypted=session.tls == "ended")
+        encrypted = session.tls == "ended"
+        self._record(session.arrival, decision, origin, walk, encrypted=encrypted)
         profiled = origin.found != "none" and decision.function != "approved"
         return Verdict(origin.address if profiled else None, decision.reply)
 
@@ -289,13 +291,14 @@ class Door(ABC):
         who: Arrival,
         decision: Decision,
         origin: Source | None = None,
+        walk: Sequence[Step] = (),
         *,
         encrypted: bool = False,
     ) -> None:
         if decision.reply is not None:
             self.refused_total += 1
         self._tally(decision)
-        self._records.put(recording.of_decision(who, decision, origin, encrypted=encrypted))
+        self._records.put(recording.of_decision(who, decision, origin, walk, encrypted=encrypted))
 
     def _ended(self, session: Session) -> None:
         """A relayed session is over."""

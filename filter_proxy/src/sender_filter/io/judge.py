@@ -13,7 +13,7 @@ import msgspec
 from sender_filter.core.addresses import Address
 from sender_filter.core.policy import Decision
 from sender_filter.core.received import fields, source
-from sender_filter.core.received.source import Source
+from sender_filter.core.received.source import Source, Step
 from sender_filter.core.records import Check
 from sender_filter.core.reputation import verdict
 from sender_filter.core.reputation.source import ZoneHealth
@@ -31,10 +31,12 @@ class Judgement(NamedTuple):
     Attributes:
         origin: Where it comes from.
         decision: What happens to it.
+        walk: How the origin was found.
     """
 
     origin: Source
     decision: Decision
+    walk: Sequence[Step]
 
 
 class Judge:
@@ -95,16 +97,18 @@ class Judge:
         hops: Sequence[bytes] = fields.received(section)
         if behind_postfix:
             hops = source.behind_own(peer, hops)
-        origin = source.find(peer, hops, self._settings.policy.is_known)
+        walk = list(source.walk(hops, self._settings.policy.is_known))
+        origin = source.end_of(peer, walk)
         micros = (time.perf_counter_ns() - start) // 1000
         if origin.found == "none":
             why = origin.doubt or "every host on its way is known"
             check = Check("known_hosts", str(peer), "match", micros, why)
-            return Judgement(origin, Decision("none", "pass", (check,)))
+            return Judgement(origin, Decision("none", "pass", (check,)), walk)
         check = Check("known_hosts", str(origin.address), "no_match", micros, f"hop {origin.hop}")
         decision = self.by_lists(origin.address)
         decision = decision._replace(checks=(check, *decision.checks))
-        return Judgement(origin, await self._by_reputation(decision, origin.address))
+        decision = await self._by_reputation(decision, origin.address)
+        return Judgement(origin, decision, walk)
 
     def health(self) -> list[ZoneHealth]:
         """How each block list is doing."""

@@ -1,16 +1,26 @@
 """What is written down of a decision and of a session that is over."""
 
 import time
+from collections.abc import Sequence
 
 from sender_filter.core.policy import Decision
-from sender_filter.core.received.source import Source
-from sender_filter.core.records import DecisionRecord, SessionRecord, timestamp
+from sender_filter.core.received.source import Source, Step
+from sender_filter.core.records import DecisionRecord, Hop, SessionRecord, timestamp
 from sender_filter.io.arrival import Arrival
 from sender_filter.io.relay import Session
 
+MOST_HOPS = 30
+LONGEST_HEADER = 500
+"""So much of a walk is recorded; what a stranger writes must not fill the disk."""
+
 
 def of_decision(
-    who: Arrival, decision: Decision, origin: Source | None, *, encrypted: bool
+    who: Arrival,
+    decision: Decision,
+    origin: Source | None,
+    walk: Sequence[Step] = (),
+    *,
+    encrypted: bool,
 ) -> DecisionRecord:
     """A decision about a client or, with an origin, about a message of it."""
     peer = who.client.address
@@ -29,7 +39,14 @@ def of_decision(
         hop=hop,
         doubt=doubt,
         tls="ended" if encrypted else None,
+        walk=tuple(_hop(step) for step in walk[:MOST_HOPS]),
     )
+
+
+def _hop(step: Step) -> Hop:
+    header = step.field.decode("ascii", "backslashreplace").strip()
+    address = None if step.address is None else str(step.address)
+    return Hop(step.number, header[:LONGEST_HEADER], address, step.known)
 
 
 def of_session(session: Session) -> SessionRecord:

@@ -6,7 +6,7 @@ its peer. Each MTA on the way writes its Received field on top of the others (RF
 is known. Behind the first unknown host everything may be invented, and nothing is read.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from sender_filter.core.addresses import Address
@@ -45,31 +45,60 @@ class Source(NamedTuple):
     doubt: str | None = None
 
 
-def find(peer: Address, received: Sequence[bytes], is_known: Callable[[Address], bool]) -> Source:
-    """Walk upstream from the peer to the first host that is not known.
+class Step(NamedTuple):
+    """One field that was read on the way.
+
+    Attributes:
+        number: Which one, the topmost being 1.
+        field: Its body.
+        address: The host that handed the mail over; None: the field does not say so.
+        known: Whether that is a known host.
+        doubt: Why the field does not say it, if that is odd.
+    """
+
+    number: int
+    field: bytes
+    address: Address | None
+    known: bool
+    doubt: str | None = None
+
+
+def walk(received: Sequence[bytes], is_known: Callable[[Address], bool]) -> Iterator[Step]:
+    """Walk upstream from a known host to the first one that is not.
 
     Args:
-        peer: The client that is connected.
         received: The Received fields of its mail, top-most first, as ``fields.received`` gives
             them; the first was written by the peer.
         is_known: Whether an address is that of a known host.
-
-    Returns:
-        The source.
     """
-    if not is_known(peer):
-        return Source(peer, "peer", 0)
-    address, hop = peer, 0
-    for field in received:
+    for number, field in enumerate(received, 1):
         seen = forms.handed_over_by(field)
         if seen.kind == "inside":
             continue
         if seen.address is None:
-            return Source(address, "none", hop, seen.reason if seen.kind == "doubt" else None)
-        address, hop = seen.address, hop + 1
-        if not is_known(address):
-            return Source(address, "received", hop)
-    return Source(address, "none", hop)
+            yield Step(number, field, None, False, seen.reason if seen.kind == "doubt" else None)
+            return
+        known = is_known(seen.address)
+        yield Step(number, field, seen.address, known)
+        if not known:
+            return
+
+
+def end_of(peer: Address, steps: Sequence[Step]) -> Source:
+    """Whom a walk from a known peer has found."""
+    named = [step for step in steps if step.address is not None]
+    last = steps[-1] if steps else None
+    address = named[-1].address if named else None
+    if last is not None and last.address is not None and not last.known:
+        return Source(last.address, "received", len(named))
+    return Source(address or peer, "none", len(named), None if last is None else last.doubt)
+
+
+def find(peer: Address, received: Sequence[bytes], is_known: Callable[[Address], bool]) -> Source:
+    """The first host upstream of the peer, itself included, that is not known."""
+    if not is_known(peer):
+        return Source(peer, "peer", 0)
+    return end_of(peer, list(walk(received, is_known)))
 
 
 def behind_own(peer: Address, received: Sequence[bytes]) -> Sequence[bytes]:

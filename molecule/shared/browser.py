@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from lab_hosts import ROOT, eventually
-from selenium.common import StaleElementReferenceException, WebDriverException
+from selenium.common import WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -26,6 +26,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--hide-scrollbars",
     "--window-size=1280,900",
 )
 PICTURES = Path(os.environ.get("SENDER_FILTER_SCREENSHOTS") or ROOT / "build" / "screenshots")
@@ -37,7 +38,7 @@ const done = arguments[arguments.length - 1];
 axe.run(document, {runOnly: arguments[0]}).then((found) => done(
   found.violations.map((each) => each.id + ": " + each.nodes.map((node) => node.html).join(" "))));
 """
-CANNOT_BE = (WebDriverException, StaleElementReferenceException)
+BETWEEN_PAGES = WebDriverException
 
 
 class Browser:
@@ -104,12 +105,15 @@ class Browser:
 
     @property
     def text(self) -> str:
-        """All that can be read on the page."""
-        return self.driver.find_element(By.TAG_NAME, "body").text
+        """All that can be read on the page; nothing while another one comes in its place."""
+        try:
+            return self.driver.find_element(By.TAG_NAME, "body").text
+        except BETWEEN_PAGES:
+            return ""
 
     def sees(self, text: str) -> None:
         """Wait until this can be read."""
-        eventually(lambda: self._reads(text), f"{self.path} shows {text!r}:\n{self.text}")
+        eventually(lambda: text in self.text, f"{self.path} shows {text!r}:\n{self.text}")
 
     def row(self, text: str) -> str:
         """The text of the first row with this in it, once there is one."""
@@ -163,15 +167,9 @@ class Browser:
         assert found, f"{self.path} has no {path}:\n{self.text}"
         return found[0]
 
-    def _reads(self, text: str) -> bool:
-        try:
-            return text in self.text
-        except CANNOT_BE:
-            return False  # a live table was renewed just now
-
     def _row(self, text: str) -> str | None:
         try:
             rows = [each.text for each in self.elements("tbody tr")]
-        except CANNOT_BE:
+        except BETWEEN_PAGES:
             return None
         return next((row for row in rows if text in row), None)
