@@ -1,4 +1,4 @@
-"""The sender filter beside postscreen, HAProxy and nginx: rates, latency, memory, look-ups.
+"""The sender filter beside postscreen, HAProxy, nginx, Haraka: rates, latency, memory, look-ups.
 
 Runs in a box of its own (scripts/lib/box.sh): all servers and the load are on its loopback, and
 take turns in one run.

@@ -45,6 +45,13 @@ name = "ip4.test"
 """
 
 
+# All clients of a test are on loopback, about which no list is ever asked.
+ASK_ABOUT_LOOPBACK = """
+from sender_filter.core.reputation import question
+question.has_a_name = lambda address: True
+"""
+
+
 class Postfix(Backend):
     """A back end that keeps what it is sent, and knows no recipient whose name begins with `no`."""
 
@@ -336,6 +343,30 @@ async def test_a_listed_origin_is_refused_with_the_lists_own_words(proxy, zones)
     assert explained["checks"][-1]["cache"] == "hit"
     proposed = await proxy.ask("check", "192.0.2.9", "--config", str(proxy.config))
     assert (proposed["function"], proposed["action"]) == ("reputation", "permanent")
+
+
+@pytest.mark.skipif(rbldnsd.PROGRAM is None, reason="rbldnsd is not installed")
+async def test_a_listed_client_is_refused_alike_whether_the_list_is_asked_or_not(proxy, zones):
+    postfix = await Postfix().start()
+    proxy.configure(postfix.port, more=REPUTATION.format(zones.address))
+    await proxy.start(change=ASK_ABOUT_LOOPBACK)
+    [port] = await proxy.ports()
+    heard = []
+    for _ in range(2):
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", port, local_addr=("127.0.0.2", 0)
+        )
+        greeting = await reader.readline()
+        writer.write(b"QUIT\r\n")
+        heard.append(greeting + await reader.read())
+        writer.close()
+    assert heard[0].startswith(b"550 5.7.1 ")
+    assert heard[0].endswith(b"\r\n221 2.0.0 Bye\r\n")
+    assert heard[1] == heard[0]
+    asked, kept = await proxy.written(2)
+    assert [each["checks"][-1]["cache"] for each in (asked, kept)] == ["miss", "hit"]
+    assert asked["reply"] == kept["reply"]
+    assert (await proxy.status())["sessions"] == 0
 
 
 @pytest.mark.skipif(rbldnsd.PROGRAM is None, reason="rbldnsd is not installed")

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from . import fronts
 from .fronts import EDGE, Front
 
 PATIENCE_SECONDS = 3.0
@@ -65,6 +66,17 @@ def _is(path: str, inode: int, modified: int) -> bool:
     except OSError:
         return False
     return (status.st_ino, status.st_mtime_ns) == (inode, modified)
+
+
+def address_changed_after(status: Status | None, seconds: float) -> bool:
+    """Whether the address of the state server was put in place after a time.
+
+    It has a password in it, so the unit copies it for the filter, at a start alone: the filter does
+    not know the file, which lies beside those that it has loaded.
+    """
+    folders = {Path(path).parent for path in (status or {}).get("files", {})}
+    files = [folder / fronts.STATE_ADDRESS for folder in folders]
+    return any(file.stat().st_ctime > seconds for file in files if file.exists())
 
 
 def changed_after(seconds: float, front: Front = EDGE) -> bool:

@@ -42,7 +42,9 @@ def foreseen(survey: Survey, pending: Iterable[str]) -> Survey:
 
 def _needs(front: Front, pending: list[Path]) -> str:
     """What a front would need for these files; empty for nothing."""
-    if any(path in front.unit_files or path.name == CURRENT for path in pending):
+    if any(
+        path in front.unit_files or path.name in (CURRENT, fronts.STATE_ADDRESS) for path in pending
+    ):
         return filter_status.RESTART
     read = [path for path in pending if path.parent != fronts.UNIT_FOLDER]
     return filter_status.RELOAD if read else ""

@@ -13,6 +13,7 @@ from . import model
 
 RUN_FOLDER = Path("/run/sender-filter")
 UNIT_FOLDER = Path("/etc/systemd/system")
+STATE_ADDRESS = "state-url"
 
 
 @dataclass(frozen=True)

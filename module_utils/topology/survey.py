@@ -256,10 +256,13 @@ def _needs(front: Front, socket_unit: dict[str, str], service_unit: dict[str, st
     started = time.time() - time.monotonic() + since_boot
     unread = "yes" in (socket_unit.get("NeedDaemonReload"), service_unit.get("NeedDaemonReload"))
     program = re.search(r"path=([^ ;]+)", service_unit.get("ExecStart", ""))
+    status = filter_status.ask(front)
     return filter_status.needs(
-        filter_status.ask(front),
+        status,
         program[1] if program else "",
-        unit_is_newer=unread or filter_status.changed_after(started, front),
+        unit_is_newer=unread
+        or filter_status.changed_after(started, front)
+        or filter_status.address_changed_after(status, started),
     )
 
 

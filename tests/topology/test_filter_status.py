@@ -17,6 +17,7 @@ from module_utils.topology.filter_status import (
     FRESH,
     RELOAD,
     RESTART,
+    address_changed_after,
     ask,
     changed_after,
     needs,
@@ -172,3 +173,16 @@ def test_a_unit_file_that_was_put_in_place_later_is_newer(
     assert changed_after(changed - 0.001, front)
     assert not changed_after(changed, front)
     assert not changed_after(0, other)
+
+
+def test_another_address_of_the_state_server_is_taken_up_by_a_restart(
+    program: Path, file: Path
+) -> None:
+    loaded = status(program, file)
+    assert not address_changed_after(loaded, 0)
+    address = file.with_name("state-url")
+    address.touch()
+    written = address.stat().st_ctime
+    assert address_changed_after(loaded, written - 0.001)
+    assert not address_changed_after(loaded, written)
+    assert not address_changed_after(None, 0)

@@ -108,9 +108,10 @@ def test_a_password_that_the_server_does_not_take_is_caught_at_the_canary(
     sharing: Fleet, rollouts: Rollouts, server: StateServer
 ) -> None:
     wrong = server.url.replace(PASSWORD, "another-password")
-    output = rollouts.start(
-        1, limit="gw1", sender_filter_state="redis", sender_filter_state_url=wrong
-    ).must_fail()
-    assert "gw1: the filter does not keep what it knows: AuthenticationError" in output
+    settings = {"sender_filter_state": "redis", "sender_filter_state_url": wrong}
+    known = "recipient@example.test"  # by the gateways, and nobody else is
+    run = rollouts.start(1, limit="gw1", rollout_probe_recipient=known, **settings)
+    output = run.must_fail()
+    assert "gw1: the filter does not keep what it knows: AuthenticationError" in output, output
     assert "another-password" not in output
     eventually(lambda: problem(sharing.gateways[0].host) is None, "the canary is as it was")
