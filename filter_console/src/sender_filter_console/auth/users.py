@@ -1,6 +1,7 @@
 """The people who may log in, and whether a password is theirs."""
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Literal, NamedTuple
 
 from argon2 import PasswordHasher
@@ -46,13 +47,11 @@ class Accounts:
         """Take the accounts of the settings."""
         self._hasher = PasswordHasher()
         self._accounts = {account.name: account for account in accounts}
-        # A name that nobody has must take as long as a wrong password: else names can be guessed.
-        self._nobody = self._hasher.hash("")
 
     def verify(self, name: str, password: str) -> User | None:
         """The user of this name and password. It takes a while, by design."""
         account = self._accounts.get(name)
-        expected = account.password_hash if account else self._nobody
+        expected = account.password_hash if account else _nobodys_hash()
         try:
             self._hasher.verify(expected, password[:LONGEST_PASSWORD])
         except (VerificationError, InvalidHashError):
@@ -60,3 +59,9 @@ class Accounts:
         if account is None or len(password) > LONGEST_PASSWORD:
             return None
         return User(account.name, account.role)
+
+
+@cache
+def _nobodys_hash() -> str:
+    """A name that nobody has must take as long as a wrong password: else names can be guessed."""
+    return PasswordHasher().hash("")
