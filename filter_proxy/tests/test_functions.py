@@ -320,8 +320,8 @@ async def test_a_judgement_that_fails_lets_the_message_pass(proxy):
     proxy.configure(postfix.port, more=KNOWN_HOSTS)
     broken = (
         "from sender_filter.core.received import source\n"
-        "def find(*_): raise RuntimeError('broken on purpose')\n"
-        "source.find = find\n"
+        "def walk(*_): raise RuntimeError('broken on purpose')\n"
+        "source.walk = walk\n"
     )
     await proxy.start(change=broken)
     replies = await (await Client.of(proxy)).deliver(received("203.0.113.7"))
