@@ -11,9 +11,9 @@ Record = dict[str, Any]
 
 
 def records(gateway: LabHost, address: str, port: int) -> list[Record]:
-    """What the filter has recorded about one connection of a client."""
+    """What the filter has recorded about one connection of a client; blocks and orders have none."""
     lines = gateway.run(f"senderfilter log --json --ip {address}").splitlines()
-    return [record for record in map(json.loads, lines) if record["port"] == port]
+    return [record for record in map(json.loads, lines) if record.get("port") == port]
 
 
 def decisions(gateway: LabHost, *options: str) -> list[Record]:
