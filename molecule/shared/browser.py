@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from lab_hosts import ROOT, eventually
-from selenium.common import WebDriverException
+from selenium.common import StaleElementReferenceException, WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -79,6 +79,8 @@ class Browser:
         self.fill("Name", name)
         self.fill("Password", PASSWORDS[name] if password is None else password)
         self.press("Log in")
+        if password is None:
+            eventually(lambda: not self.path.startswith("/login"), f"{name} is logged in")
 
     def fill(self, label: str, text: str, within: str = "main") -> None:
         """Write into the field with this label, in the place of what stands there."""
@@ -89,7 +91,8 @@ class Browser:
     def press(self, name: str, within: str = "*") -> None:
         """Press the button, or follow the link, of this name."""
         named = f"normalize-space()='{name}' or @aria-label='{name}'"
-        self._find(f"//{within}//*[self::a or self::button][{named}]").click()
+        path = f"//{within}//*[self::a or self::button][{named}]"
+        eventually(lambda: self._pressed(path), f"{name!r} can be pressed")
 
     def keys(self, *keys: str) -> None:
         """Type, wherever the focus is."""
@@ -161,6 +164,14 @@ class Browser:
     def _tell(self, command: str, **parameters: Any) -> dict[str, Any]:
         answer: dict[str, Any] = self.driver.execute_cdp_cmd(command, parameters)
         return answer
+
+    def _pressed(self, path: str) -> bool:
+        """Press it, unless another page has just come in the place of its own."""
+        try:
+            self._find(path).click()
+        except StaleElementReferenceException:
+            return False
+        return True
 
     def _find(self, path: str) -> WebElement:
         found = self.driver.find_elements(By.XPATH, path)
