@@ -11,7 +11,7 @@ Record = dict[str, Any]
 
 
 def records(gateway: LabHost, address: str, port: int) -> list[Record]:
-    """What the filter has recorded about one connection of a client; blocks and orders have none."""
+    """What the filter has recorded about one connection; blocks and orders are of none."""
     lines = gateway.run(f"senderfilter log --json --ip {address}").splitlines()
     return [record for record in map(json.loads, lines) if record.get("port") == port]
 
