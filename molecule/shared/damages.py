@@ -20,12 +20,16 @@ ALONE = (
 
 @dataclass(frozen=True)
 class Damage:
-    """A broken state of a gateway that was in `topology`, and what the repair says was wrong."""
+    """A broken state of a gateway that was in `topology`, and what the repair says was wrong.
+
+    Where that depends on the moment, `or_wrong` has what it may say instead.
+    """
 
     name: str
     topology: str
     wrong: str
     do: Callable[[Gateway], object]
+    or_wrong: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.name
@@ -91,6 +95,8 @@ DAMAGES = [
             "rm -r /opt/sender-filter/current/lib; "
             "systemctl kill --signal=KILL sender-filter.service; sleep 1; ! mail-topology heal"
         ),
+        # The guard tries the way back, and that is what is seen while it does.
+        or_wrong=("nobody listens on port 25; it should be sender filter",),
     ),
     Damage(
         "the filter runs beside a Postfix that is alone",
