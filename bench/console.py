@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from outcome import outcome
+from outcome import outcome, table
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "filter_console" / "tests"))
 
@@ -143,10 +143,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     rows = measure(options.decisions)
-    print("| row | ours | peer | unit | ratio | aim |\n| --- | --- | --- | --- | --- | --- |")
-    for row in rows:
-        cells = (row[name] for name in ("row", "ours", "peer", "unit", "ratio", "aim"))
-        print(f"| {' | '.join('-' if cell is None else str(cell) for cell in cells)} |")
+    print(table(rows))
     return outcome(rows, options.json)
 
 

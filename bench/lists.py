@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from outcome import outcome
+from outcome import outcome, table
 
 from sender_filter.core.addresses import parse
 from sender_filter.core.lists import AddressList
@@ -86,10 +86,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     rows = measure(options.entries)
-    print("| row | ours | peer | unit | ratio | aim |\n| --- | --- | --- | --- | --- | --- |")
-    for row in rows:
-        cells = (row[name] for name in ("row", "ours", "peer", "unit", "ratio", "aim"))
-        print(f"| {' | '.join('-' if cell is None else str(cell) for cell in cells)} |")
+    print(table(rows))
     return outcome(rows, options.json)
 
 

@@ -1,4 +1,4 @@
-"""How each benchmark of this project ends: its rows as a file, if asked for, and its exit code."""
+"""How a benchmark of this project ends: its rows as a table, as a file, and its exit code."""
 
 from __future__ import annotations
 
@@ -6,6 +6,17 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+COLUMNS = ("row", "ours", "peer", "unit", "ratio", "aim")
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """The rows as Markdown; what a row does not have is a dash."""
+    lines = [f"| {' | '.join(COLUMNS)} |", "| --- " * len(COLUMNS) + "|"]
+    for row in rows:
+        cells = ("-" if row[name] is None else str(row[name]) for name in COLUMNS)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def outcome(rows: Sequence[dict[str, Any]], file: Path | None) -> int:
