@@ -32,7 +32,7 @@ def wait_until_running(gateway: LabHost, *, instead_of: str) -> None:
 
 @contextmanager
 def postfix_away(gateway: LabHost) -> Iterator[None]:
-    gateway.run("systemctl stop postfix")
+    gateway.run("systemctl stop postfix 'postfix@*'")
     try:
         eventually(lambda: not gateway.listeners(2500), f"{gateway.name}: port 2500 is free")
         yield

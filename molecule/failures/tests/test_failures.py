@@ -108,7 +108,7 @@ def test_a_foreign_program_on_a_port_is_named(gateway: LabHost, port: int) -> No
 
 
 def test_a_foreign_program_alone_on_port_25(gateway: LabHost) -> None:
-    gateway.run("systemctl stop postfix")
+    gateway.run("systemctl stop postfix 'postfix@*'")
     try:
         with listener(gateway, 25):
             output = must_fail(ENABLE, gateway)
