@@ -80,12 +80,29 @@ def test_an_approval_at_run_time_goes_before_the_blocked_list():
     assert decide(both, "192.0.2.8", runtime).function == "blocked"
 
 
+def known_by(judge, text, runtime=None):
+    return judge.known_by(addresses.parse(text), runtime or RuntimeLists(), NOW)
+
+
 def test_known_hosts_are_known_only_while_the_function_is_on():
     known = AddressList()
     known.read("known", ["10.0.0.0/8"], flags=False)
-    assert policy()._replace(known=known).is_known(addresses.parse("10.1.2.3"))
-    assert not policy()._replace(known=known).is_known(addresses.parse("192.0.2.1"))
-    assert not policy().is_known(addresses.parse("10.1.2.3"))
+    on, off = policy()._replace(known=known), policy()
+    runtime = RuntimeLists(removal="known removal")
+    runtime.put(Entry(parse("192.0.2.0/24")[0], "operator", NOW - 1, "known", NOW + 1, "a"), NOW)
+    assert str(known_by(on, "10.1.2.3")) == "10.0.0.0/8 (known:1)"
+    assert known_by(on, "192.0.2.1") is None
+    assert str(known_by(on, "192.0.2.1", runtime)) == "192.0.2.0/24 (operator: a)"
+    assert known_by(on, "198.51.100.1", runtime) is None
+    assert known_by(off, "10.1.2.3", runtime) is None
+    assert known_by(off, "192.0.2.1", runtime) is None
+
+
+def test_known_hosts_at_run_time_cost_nothing_where_there_are_none(monkeypatch):
+    runtime = RuntimeLists(removal="known removal")
+    monkeypatch.setattr(runtime, "known", None)  # to look there would be an error
+    on = policy()._replace(known=AddressList())
+    assert on.known_by(addresses.parse("192.0.2.1"), runtime, NOW) is None
 
 
 def test_a_record_is_one_line_of_json():

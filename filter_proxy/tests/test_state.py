@@ -85,6 +85,9 @@ class Gateway:
             return None
         return found.network, round((found.until - time.time()) / 60), found.comment
 
+    def known(self, address=HOST):
+        return self.keeper.known.known(address, time.time()) is not None
+
     def throttle(self, whom, seconds=600):
         now = time.time()
         self.keeper.put(Entry(whom, "throttling", now, "block", now + seconds, "too many"))
@@ -263,6 +266,41 @@ async def test_the_event_loop_does_not_wait_for_the_store(store):
         assert worst < max(0.5, (time.perf_counter() - began) / 2)
 
 
+async def test_known_hosts_outlive_a_restart_beside_what_else_is_said_of_the_network(store):
+    async with Gateway(store()) as before:
+        before.keeper.know(NET, FOR_EVER, "our relays", "alice")
+        before.keeper.approve(NET, time.time() + 3600, "never refused")
+        assert await before.state.flush()
+        assert before.records == []  # no client is blocked by it, or no longer
+    async with Gateway(store(), "mx1/2") as after:
+        [entry] = after.keeper.known
+        assert (entry.comment, entry.author, entry.kind) == ("our relays", "alice", "known")
+        assert after.approval() == (NET, 60, "never refused")
+        after.keeper.unblock(NET)
+        assert after.known()
+        assert after.keeper.forget(NET, "bob")
+        assert not after.keeper.forget(NET, "bob")
+        assert await after.state.flush()
+    async with Gateway(store(), "mx1/3") as later:
+        assert not later.known()
+        assert later.approval() is None
+
+
+async def test_known_hosts_end_by_themselves(store):
+    now = time.time()
+    clock = [now]
+    async with Gateway(store(), clock=lambda: clock[0]) as gateway:
+        gateway.keeper.know(NET, now + 60, "for a while")
+        gateway.keeper.turn()
+        assert len(gateway.keeper.known) == 1
+        clock[0] += 61
+        gateway.keeper.turn()
+        assert len(gateway.keeper.known) == 0
+        assert await gateway.state.flush()
+    async with Gateway(store(), "mx1/2") as after:
+        assert len(after.keeper.known) == 0
+
+
 # Two at once
 
 
@@ -299,6 +337,14 @@ async def test_an_approval_here_is_one_there_until_it_is_taken_back(shared):
         assert two.figures() == []
         two.keeper.unblock(NET)
         await until(lambda: one.approval() is None)
+
+
+async def test_a_known_host_here_is_one_there_until_it_is_taken_back(shared):
+    async with Gateway(shared(), "mx1") as one, Gateway(shared(), "mx2") as two:
+        one.keeper.know(NET, FOR_EVER, "our relays", "alice")
+        await until(two.known)
+        two.keeper.forget(NET)
+        await until(lambda: not one.known())
 
 
 async def test_a_sender_blocked_here_is_blocked_there_and_unblocked_again(shared):

@@ -12,7 +12,7 @@ from sender_filter.cli.follow import follow
 from sender_filter.cli.import_list import command as import_list
 from sender_filter.cli.lists import lists
 from sender_filter.cli.log import log
-from sender_filter.cli.orders import approve, block
+from sender_filter.cli.orders import approve, block, known
 from sender_filter.cli.profile import profile
 from sender_filter.cli.scan_reports import command as scan_reports
 from sender_filter.cli.serve import serve
@@ -28,6 +28,6 @@ def main() -> None:
 
 for command in (
     serve, check_config, status, fleet, check, log, follow, top, chart, lists, block, approve,
-    export, import_list, profile, scan_reports,
+    known, export, import_list, profile, scan_reports,
 ):  # fmt: skip
     main.add_command(command)

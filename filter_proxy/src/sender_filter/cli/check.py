@@ -48,8 +48,8 @@ def check(address: Address, path: Path | None, *, json: bool) -> None:
 
 
 async def _explain(settings: Settings, address: Address) -> Explanation:
-    """What a configuration would decide; no block that was made at run time is known to it."""
-    judge = Judge(settings, RuntimeLists())
+    """What a configuration would decide; nothing that was made at run time counts for it."""
+    judge = Judge(settings, RuntimeLists(), RuntimeLists())
     try:
         decision = await judge.of_client(judge.by_lists(address), address)
     finally:

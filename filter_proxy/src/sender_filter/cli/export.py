@@ -14,6 +14,9 @@ from sender_filter.io.messages import Request
 from sender_filter.io.messages.lists import ListEntry, ListName
 
 _MOST = 10_000_000
+_OWN_KNOWN_HOSTS = "known_hosts.networks"
+"""Known hosts by default, and those of a pre-filter in the cloud, are declared elsewhere."""
+
 _LINES: dict[str, Callable[[Iterable[Item]], Iterator[str]]] = {
     "cidr": list_formats.cidr,
     "vendor": list_formats.vendor,
@@ -37,17 +40,25 @@ def export(form: Format, name: ListName | None, origin: str | None, path: Path |
     if name is None and form != "yaml":
         msg = "a file holds one list: say which"
         raise click.UsageError(msg)
-    both: tuple[ListName, ...] = ("blocked", "approved")
-    for each in (name,) if name else both:
-        items = list(_items(each, origin, path))
-        lines = list_formats.yaml(each, items) if form == "yaml" else _LINES[form](items)
+    for each in (name,) if name else get_args(ListName):
+        entries = entries_of(Request("search", list=each, origin=ORIGINS[origin]), _MOST, path)
+        if form == "yaml":
+            lines = list_formats.yaml(each, _items(filter(_is_of_variable, entries)))
+        else:
+            lines = _LINES[form](_items(entries))
         for line in lines:
             click.echo(line)
 
 
-def _items(name: ListName, origin: str | None, path: Path | None) -> Iterator[Item]:
-    request = Request("search", list=name, origin=ORIGINS[origin])
-    for entry in entries_of(request, _MOST, path):
+def _is_of_variable(entry: ListEntry) -> bool:
+    """Whether the inventory's variable of its list is where an entry belongs."""
+    if entry.list != "known_hosts" or entry.origin == "run time":
+        return True
+    return entry.file == _OWN_KNOWN_HOSTS
+
+
+def _items(entries: Iterable[ListEntry]) -> Iterator[Item]:
+    for entry in entries:
         if entry.origin == "declared":
             yield Item(entry.entry, entry.temporary, entry.comment)
         elif entry.who == "operator":

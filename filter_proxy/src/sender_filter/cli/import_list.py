@@ -11,11 +11,16 @@ from sender_filter.cli.orders import span
 from sender_filter.core import list_formats
 from sender_filter.core.list_formats import Item
 from sender_filter.io.messages import Failure, Request
+from sender_filter.io.messages.lists import ListName
 
 MOST_ENTRIES = 10_000
 """More are to be declared: an entry at run time costs more than a line of a file."""
 
-_ORDERS: dict[str, Literal["block", "approve"]] = {"blocked": "block", "approved": "approve"}
+_ORDERS: dict[ListName, Literal["block", "approve", "know"]] = {
+    "blocked": "block",
+    "approved": "approve",
+    "known_hosts": "know",
+}
 
 
 @click.command("import")
@@ -28,7 +33,7 @@ _ORDERS: dict[str, Literal["block", "approve"]] = {"blocked": "block", "approved
 @click.option("--check", is_flag=True, help="Only say what would be done.")
 @options.config_option("The configuration that the filter runs with.")
 def command(
-    name: str,
+    name: ListName,
     file: TextIO,
     seconds: float | None,
     comment: str,
@@ -55,11 +60,11 @@ def command(
     for failure, count in Counter(failures).items():
         click.echo(f"{count} times: {options.plain(failure)}", err=True)
     verb = "would be" if check else "are"
-    click.echo(f"{len(items) - len(failures)} entries {verb} {name}")
+    click.echo(f"{len(items) - len(failures)} entries {verb} {name.replace('_', ' ')}")
     if problems or failures:
         raise SystemExit(1)
 
 
-def _request(item: Item, name: str, seconds: float | None, comment: str) -> Request:
+def _request(item: Item, name: ListName, seconds: float | None, comment: str) -> Request:
     words = (item.comment or comment)[:500]
     return Request(_ORDERS[name], item.entry, seconds, words, author=options.author())

@@ -41,6 +41,7 @@ def lists(context: click.Context) -> None:
             ("blocked", str(answer.blocked.entries), ", ".join(answer.blocked.files)),
             ("approved", str(answer.approved.entries), ", ".join(answer.approved.files)),
             ("at run time", str(answer.entries), "blocks, approvals, and what was taken back"),
+            ("known hosts", str(answer.known_hosts), "at run time, and what was taken back"),
         ]
         show(("list", "entries", "where"), rows)
 
@@ -63,7 +64,7 @@ def search(
 ) -> None:
     """Find entries: those that hold an address or lie in a network, or have TEXT in them.
 
-    Comments are looked through, too. Known hosts are a list that is declared only.
+    Comments are looked through, too.
     """
     request = Request("search", text=text, list=name, origin=ORIGINS[origin])
     entries = list(entries_of(request, limit + 1, path))

@@ -1,4 +1,4 @@
-"""``senderfilter block`` and ``approve``: an operator's word, taken up at once by what runs."""
+"""``senderfilter block``, ``approve`` and ``known``: an operator's word, taken up at once."""
 
 import re
 from pathlib import Path
@@ -65,7 +65,17 @@ def approve() -> None:
     """Never refuse clients from now on, beside the list files; a block of them ends."""
 
 
-def _adding(order: Literal["block", "approve"], text: str) -> click.Command:
+@click.group()
+def known() -> None:
+    """Say which hosts are your own side's, beside the configuration: their headers are believed.
+
+    A known host is not judged itself. Each of its messages is, by where its Received headers say
+    that it comes from. So whoever has such an address can write what he likes into them and is
+    then judged by that: name relays of your own, and nothing wider.
+    """
+
+
+def _adding(order: Literal["block", "approve", "know"], text: str) -> click.Command:
     @click.command("add", help=text)
     @_whom
     @click.option("--for", "seconds", callback=options.parsed(span), help="30m, 2h, 7d.")
@@ -86,6 +96,14 @@ def remove(network: str, path: Path | None) -> None:
     NETWORK may be an envelope sender that throttling has blocked, a@example.com.
     """
     _order(Request("release", network, author=options.author()), path)
+
+
+@click.command("remove")
+@_whom
+@_config
+def forget(network: str, path: Path | None) -> None:
+    """Take back that NETWORK, and what lies in it, is known; what is declared stays so."""
+    _order(Request("forget", network, author=options.author()), path)
 
 
 def _order(request: Request, path: Path | None) -> None:
@@ -122,3 +140,6 @@ block.add_command(remove)
 approve.add_command(_adding("approve", "Let NETWORK pass, for good or for a time."))
 approve.add_command(_listing("approval", "Show what is approved at run time."))
 approve.add_command(remove)
+known.add_command(_adding("know", "Take NETWORK for known hosts, for good or for a time."))
+known.add_command(_listing("known", "Show the known hosts that were added at run time."))
+known.add_command(forget)

@@ -6,6 +6,7 @@ from sender_filter.core.records import (
     BlockRecord,
     Check,
     DecisionRecord,
+    Order,
     OrderRecord,
     Record,
     SessionRecord,
@@ -13,7 +14,14 @@ from sender_filter.core.records import (
 
 COLUMNS = ("time", "address", "outcome", "by", "why")
 
-_ORDERS = {"block": "blocked", "approve": "approved", "release": "released"}
+_ORDERS: dict[Order, str] = {
+    "block": "blocked",
+    "approve": "approved",
+    "release": "released",
+    "know": "made a known host",
+    "forget": "made no known host",
+}
+_ENDS_SOMETHING = ("release", "forget")
 
 
 def row(record: Record) -> Row:
@@ -74,7 +82,7 @@ def _why_blocked(record: BlockRecord) -> list[str]:
 
 
 def _why_ordered(record: OrderRecord) -> list[str]:
-    return ["" if record.order == "release" else _until(record.until), record.comment]
+    return ["" if record.order in _ENDS_SOMETHING else _until(record.until), record.comment]
 
 
 def _why_decided(record: DecisionRecord) -> list[str]:
@@ -96,7 +104,7 @@ def _block(record: BlockRecord) -> str:
 
 
 def _order(record: OrderRecord) -> str:
-    until = "" if record.order == "release" else f" {_until(record.until)}"
+    until = "" if record.order in _ENDS_SOMETHING else f" {_until(record.until)}"
     why = f" ({record.comment})" if record.comment else ""
     by = f" by {record.author}" if record.author else ""
     return f"{record.time} {record.address} {_ORDERS[record.order]}{by}{until}{why}"

@@ -58,12 +58,17 @@ def _rows(answer: Status) -> list[tuple[str, str]]:
         ("loaded", loaded),
         ("records", records),
         *((f"zone {zone.name} IPv{zone.version}", _zone(zone)) for zone in answer.zones),
-        ("run time", f"{answer.entries} blocks and approvals, {answer.profiles} profiles"),
+        ("run time", _run_time(answer)),
         ("state", _store(answer)),
         ("scan reports", _reports(answer.reports)),
         *(("not seen", f"{count} sessions: {why}") for why, count in answer.unseen.items()),
         *(("TLS", f"{count} sessions: {result}") for result, count in answer.tls.items()),
     ]
+
+
+def _run_time(answer: Status) -> str:
+    known = f"{answer.known_hosts} known hosts, " if answer.known_hosts else ""
+    return f"{answer.entries} blocks and approvals, {known}{answer.profiles} profiles"
 
 
 def _sessions(answer: Status) -> str:

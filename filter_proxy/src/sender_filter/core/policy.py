@@ -64,9 +64,22 @@ class Policy(NamedTuple):
     names_approved: AddressList = AddressList()
     names_blocked: AddressList = AddressList()
 
-    def is_known(self, address: Address) -> bool:
-        """Whether an address is a known host: not it, but who is behind it, is judged."""
-        return self.known is not None and self.known.find(address) is not None
+    def known_by(self, address: Address, runtime: RuntimeLists, now: float) -> Match | Entry | None:
+        """The entry by which an address is a known host: not it, but who is behind it, is judged.
+
+        Args:
+            address: The address.
+            runtime: Known hosts that were added while the filter runs.
+            now: Seconds since the epoch.
+
+        Returns:
+            The entry; None: it is no known host, or the function is off.
+        """
+        if self.known is None:
+            return None
+        match = self.known.find(address)
+        # Most gateways have no known hosts at run time, and then none are looked for.
+        return runtime.known(address, now) if match is None and runtime else match
 
     def decide(
         self,
@@ -115,6 +128,5 @@ def _check(
     if match is not None:
         return Check(function, text, "match", micros, str(match))
     if entry is not None:
-        detail = f"{entry.network} ({entry.who}: {entry.comment or 'no comment'})"
-        return Check(function, text, "match", micros, detail)
+        return Check(function, text, "match", micros, str(entry))
     return Check(function, text, "no_match", micros)

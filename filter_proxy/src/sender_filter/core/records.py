@@ -37,6 +37,10 @@ Found = Literal["peer", "xforward", "received", "none"]
 XFORWARD, or a Received header names it; ``none``: all hosts on the way are known, so that nobody is
 judged."""
 
+Order = Literal["block", "approve", "release", "know", "forget"]
+"""A network is to be refused, let through, or neither any more; it is one of known hosts, or no
+more."""
+
 Cache = Literal["hit", "miss", "stale"]
 """Whether an answer was kept from before, and whether its time was over."""
 
@@ -196,7 +200,7 @@ class BlockRecord(Struct, frozen=True, omit_defaults=True, tag_field="event", ta
 
 
 class OrderRecord(Struct, frozen=True, omit_defaults=True, tag_field="event", tag="order"):
-    """An operator has changed at run time who may pass.
+    """An operator has changed at run time who may pass, or whose headers are believed.
 
     Attributes:
         time: When, RFC 3339 in UTC with milliseconds.
@@ -209,7 +213,7 @@ class OrderRecord(Struct, frozen=True, omit_defaults=True, tag_field="event", ta
 
     time: str
     address: str
-    order: Literal["block", "approve", "release"]
+    order: Order
     author: str = ""
     until: str | None = None
     comment: str = ""

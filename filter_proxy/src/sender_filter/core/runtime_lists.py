@@ -1,4 +1,7 @@
-"""Blocks and approvals that are made while the filter runs, by an operator or by a rule.
+"""Entries that are made while the filter runs, by an operator or by a rule.
+
+One list is of clients, with blocks and approvals; another one is of known hosts (F4), which
+operators alone add. They have nothing to do with each other: a relay may be known and approved.
 
 For each network and each maker (operator, profiler, throttling) there is one entry, and of two
 versions of it the later one counts; throttling blocks envelope senders too, by the same rules. So
@@ -18,9 +21,12 @@ from sender_filter.core.networks import Network
 from sender_filter.core.subject import Sender, holds
 
 Who = Literal["operator", "profiler", "throttling"]
-Kind = Literal["block", "approval", "removal"]
+Kind = Literal["block", "approval", "removal", "known", "known removal"]
 
 MOST_ENTRIES = 100_000
+MOST_KNOWN = 10_000
+"""Most known hosts; the configuration takes no more of them either."""
+
 REMOVAL_SECONDS = 30 * 86_400.0
 FOR_EVER = float("inf")
 
@@ -50,10 +56,29 @@ class Entry(NamedTuple):
     comment: str = ""
     author: str = ""
 
+    def __str__(self) -> str:
+        """The entry and who has made it, for people."""
+        return f"{self.network} ({self.who}: {self.comment or 'no comment'})"
+
     @property
     def permanent(self) -> bool:
         """Whether the entry has no end: a client blocked by it gets 554 and not 421."""
         return self.until == FOR_EVER
+
+    @property
+    def is_of_known_hosts(self) -> bool:
+        """Whether it is of the list of known hosts, and not of that of clients."""
+        return self.kind in ("known", "known removal")
+
+    @property
+    def is_removal(self) -> bool:
+        """Whether it says that another one no longer holds."""
+        return self.kind in ("removal", "known removal")
+
+    @property
+    def slot(self) -> str:
+        """What tells apart the entries of one network: the list, and of clients the maker."""
+        return "known_hosts" if self.is_of_known_hosts else self.who
 
 
 class BlockStarted(NamedTuple):
@@ -74,11 +99,17 @@ Event = BlockStarted | BlockStopped
 
 
 class RuntimeLists:
-    """The entries in force. Approvals are to be asked for before blocks."""
+    """The entries of one list in force. Approvals are to be asked for before blocks."""
 
-    def __init__(self, most: int = MOST_ENTRIES) -> None:
-        """Start with no entry, and never have more than ``most``."""
+    def __init__(self, most: int = MOST_ENTRIES, removal: Kind = "removal") -> None:
+        """Start with no entry, and never have more than ``most``.
+
+        Args:
+            most: So many at most.
+            removal: What an entry is called here that takes another one back.
+        """
         self._most = most
+        self._removal = removal
         self._entries: dict[Network | Sender, dict[Who, Entry]] = {}
         self._prefixes: dict[int, Counter[int]] = {4: Counter(), 6: Counter()}
         self._search: dict[int, list[int]] = {4: [], 6: []}
@@ -106,6 +137,10 @@ class RuntimeLists:
     def block(self, address: Address, now: float) -> Entry | None:
         """The narrowest block in force."""
         return self._narrowest(address, "block", now)
+
+    def known(self, address: Address, now: float) -> Entry | None:
+        """The narrowest entry in force by which an address is a known host."""
+        return self._narrowest(address, "known", now)
 
     def sender_block(self, sender: Sender, now: float) -> Entry | None:
         """The block of an envelope sender, if it is in force."""
@@ -147,7 +182,7 @@ class RuntimeLists:
         return [*events, *_change(old, entry, now)]
 
     def removals(self, network: Network | Sender, now: float, author: str = "") -> list[Entry]:
-        """The entries that unblock a network or a sender; they are to be ``put``.
+        """The entries that take back what was said of a network or a sender; to be ``put``.
 
         They take back whatever lies inside of the network, and what a rule has made about a network
         around it: who unblocks one IPv6 address means the /64 that was blocked because of it.
@@ -157,10 +192,9 @@ class RuntimeLists:
             keys = {(network, "throttling"): None}
         else:
             keys = dict.fromkeys([(network, "operator"), *self._taken_back(network)])
+        until = now + REMOVAL_SECONDS
         return [
-            Entry(
-                *key, self.next_version(*key, now), "removal", now + REMOVAL_SECONDS, author=author
-            )
+            Entry(*key, self.next_version(*key, now), self._removal, until, author=author)
             for key in keys
         ]
 
@@ -188,7 +222,7 @@ class RuntimeLists:
     def _taken_back(self, network: Network) -> Iterator[tuple[Network, Who]]:
         """Whose entries no longer hold when a network is unblocked."""
         for entry in self:
-            if entry.kind == "removal" or isinstance(entry.network, Sender):
+            if entry.is_removal or isinstance(entry.network, Sender):
                 continue
             inside = holds(network, entry.network)
             if inside or (entry.who != "operator" and holds(entry.network, network)):

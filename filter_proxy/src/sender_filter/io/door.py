@@ -134,7 +134,7 @@ class Door(ABC):
         return self._judge.by_lists(address).function == "approved"
 
     def _may_be_profiled(self, address: Address) -> bool:
-        return not (self._is_approved(address) or self.settings.policy.is_known(address))
+        return not (self._is_approved(address) or self._judge.is_known(address))
 
     def hasten(self) -> None:
         """Take leave quickly of clients who stay after Postfix has closed, or whom it will take."""
@@ -156,7 +156,7 @@ class Door(ABC):
 
     def _limit(self, decision: Decision, address: Address, *, ours: bool) -> Decision:
         """Turn a pass into a refusal when there is no room."""
-        trusted = decision.function == "approved" or self.settings.policy.is_known(address)
+        trusted = decision.function == "approved" or self._judge.is_known(address)
         exempt = trusted or ours or self.behind_postfix
         return self._limits.admit(decision, address, exempt=exempt)
 
@@ -202,7 +202,7 @@ class Door(ABC):
         if not self._is_of_interest(session, decision):
             self._observe(session, None, _NOBODY)
             return
-        known = self.settings.policy.is_known(peer)
+        known = self._judge.is_known(peer)
 
         async def judge(section: bytes, sender: str) -> Verdict:
             return await self._judge_message(session, section, sender)
@@ -225,7 +225,7 @@ class Door(ABC):
         """Whether anybody wants to know what a client says."""
         if session.ours or decision.function == "approved":
             return False
-        known = self.settings.policy.is_known(session.arrival.client.address)
+        known = self._judge.is_known(session.arrival.client.address)
         return known or self._ledger.reads_along
 
     def _observe(self, session: Session, subject: Address | None, interests: Interests) -> None:
@@ -243,7 +243,7 @@ class Door(ABC):
         origin = Source(peer, session.arrival.found, 0)
         decision = Decision("none", "pass", ())
         walk: Sequence[Step] = ()
-        if self.settings.policy.is_known(peer):
+        if self._judge.is_known(peer):
             origin, decision, walk = await self._judge.of_message(
                 peer, section, behind_postfix=self.behind_postfix
             )

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from sender_filter.core.addresses import Address
+from sender_filter.core.lists import Match
 from sender_filter.core.policy import Decision
 from sender_filter.core.received import fields, source
 from sender_filter.core.received.source import Source, Step
@@ -18,7 +19,7 @@ from sender_filter.core.records import Check
 from sender_filter.core.reputation import verdict
 from sender_filter.core.reputation.source import ZoneHealth
 from sender_filter.core.reputation.verdict import Verdict, ZoneResult
-from sender_filter.core.runtime_lists import RuntimeLists
+from sender_filter.core.runtime_lists import Entry, RuntimeLists
 from sender_filter.io.dns import CaresResolver
 from sender_filter.io.reputation import Reputation
 from sender_filter.settings import schema
@@ -42,9 +43,16 @@ class Judgement(NamedTuple):
 class Judge:
     """Asks each function. Make it, and call everything, inside the running loop."""
 
-    def __init__(self, settings: Settings, runtime: RuntimeLists) -> None:
-        """Judge by these settings, and by the blocks that are made at run time."""
+    def __init__(self, settings: Settings, runtime: RuntimeLists, known: RuntimeLists) -> None:
+        """Judge by settings and by what is made at run time.
+
+        Args:
+            settings: What is declared.
+            runtime: Blocks and approvals.
+            known: Known hosts.
+        """
         self._runtime = runtime
+        self._known = known
         self._settings = settings
         self._reputation: Reputation | None = None
         self._begin()
@@ -68,19 +76,23 @@ class Judge:
         """What can be said without waiting."""
         return self._settings.policy.decide(address, self._runtime, time.time())
 
+    def is_known(self, address: Address) -> bool:
+        """Whether an address is a known host now."""
+        return self._known_by(address) is not None
+
     async def of_client(self, decision: Decision, address: Address) -> Decision:
         """Judge a client at connect, on top of what the lists have said."""
         if decision.settled:
             return decision
-        if self._settings.policy.is_known(address):
-            why = "a known host: its messages are judged by their headers"
+        if (entry := self._known_by(address)) is not None:
+            why = f"a known host, {entry}: its messages are judged by their headers"
             check = Check("known_hosts", str(address), "match", 0, why)
             return decision._replace(checks=(*decision.checks, check))
         return await self._by_reputation(decision, address)
 
     def at_once(self, decision: Decision, address: Address) -> Decision | None:
         """What ``of_client`` will say, if nobody has to be waited for."""
-        if decision.settled or self._reputation is None or self._settings.policy.is_known(address):
+        if decision.settled or self._reputation is None or self.is_known(address):
             return None
         found = self._reputation.recall(address)
         return None if found is None else self._with(decision, found, address)
@@ -97,7 +109,7 @@ class Judge:
         hops: Sequence[bytes] = fields.received(section)
         if behind_postfix:
             hops = source.behind_own(peer, hops)
-        walk = list(source.walk(hops, self._settings.policy.is_known))
+        walk = list(source.walk(hops, self.is_known))
         origin = source.end_of(peer, walk)
         micros = (time.perf_counter_ns() - start) // 1000
         if origin.found == "none":
@@ -113,6 +125,9 @@ class Judge:
     def health(self) -> list[ZoneHealth]:
         """How each block list is doing."""
         return [] if self._reputation is None else self._reputation.health()
+
+    def _known_by(self, address: Address) -> Match | Entry | None:
+        return self._settings.policy.known_by(address, self._known, time.time())
 
     def _begin(self) -> None:
         settings = _asked(self._settings)

@@ -29,7 +29,11 @@ from sender_filter.settings.reading import ConfigError
 Rows = tuple[list[ListEntry], str | None]
 """Some entries, and where the same source goes on; None: it has no more."""
 
-_LIST_OF: dict[Kind, ListName] = {"block": "blocked", "approval": "approved"}
+_LIST_OF: dict[Kind, ListName] = {
+    "block": "blocked",
+    "approval": "approved",
+    "known": "known_hosts",
+}
 
 
 class Snapshot(NamedTuple):
@@ -197,7 +201,7 @@ class _AtRunTime(NamedTuple):
         return [_at_run_time(each) for each in rows], next_place
 
     def _is_wanted(self, entry: Entry) -> bool:
-        if entry.kind == "removal" or entry.until <= self.snapshot.now:
+        if entry.is_removal or entry.until <= self.snapshot.now:
             return False
         if self.request.list not in (None, _LIST_OF[entry.kind]):
             return False

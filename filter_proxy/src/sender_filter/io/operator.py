@@ -9,13 +9,14 @@ import heapq
 import itertools
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from sender_filter.core import addresses, networks
 from sender_filter.core.addresses import Address
 from sender_filter.core.networks import Network
 from sender_filter.core.profiler.judgement import Finding
-from sender_filter.core.records import OrderRecord, timestamp
+from sender_filter.core.received import width
+from sender_filter.core.records import Order, OrderRecord, timestamp
 from sender_filter.core.runtime_lists import FOR_EVER, Entry
 from sender_filter.core.subject import parse_sender
 from sender_filter.io import list_search
@@ -36,10 +37,15 @@ PART = 100
 """So many addresses or entries are looked at in one go, a few milliseconds' work."""
 
 Item = TypeVar("Item")
-Order = Literal["block", "approve", "release"]
 _Put = Callable[[Network, float, str, str], None]
 
-_DONE: dict[Order, str] = {"block": "blocked", "approve": "approved", "release": "released"}
+_DONE: dict[Order, str] = {
+    "block": "blocked",
+    "approve": "approved",
+    "release": "released",
+    "know": "a known host",
+    "forget": "no known host of an operator's",
+}
 
 
 class Operator:
@@ -60,7 +66,8 @@ class Operator:
         """Answer a request that is an order, or about what the functions have found.
 
         Raises:
-            ValueError: The request names no network where it should, or there is no room.
+            ValueError: The request names no network where it should, or one that is too wide
+                for known hosts, or there is no room.
         """
         match request.command:
             case "entries":
@@ -82,6 +89,10 @@ class Operator:
                 return self._add("approve", self._keeper.approve, request)
             case "release":
                 return self._release(request)
+            case "know":
+                return self._know(request)
+            case "forget":
+                return self._forget(request)
             case _:
                 msg = f"{request.command!r} is no order"
                 raise ValueError(msg)
@@ -100,6 +111,26 @@ class Operator:
         self._note("release", request, None)
         return Done(f"{sender or request.address} is released")
 
+    def _know(self, request: Request) -> Done:
+        """Add known hosts; where that has no effect it is said."""
+        for network in networks.parse(request.address):
+            width.check(network)
+        done = self._add("know", self._keeper.know, request)
+        if self._settings().policy.known is not None:
+            return done
+        return Done(f"{done.text}; the function Known Hosts is off here, so nobody minds it")
+
+    def _forget(self, request: Request) -> Done:
+        """Take known hosts back; what is declared is no matter of run time, and goes on."""
+        asked = networks.parse(request.address)
+        for network in asked:
+            self._keeper.forget(network, request.author)
+        self._note("forget", request, None)
+        done = f"{request.address} is {_DONE['forget']}"
+        declared = self._settings().policy.known
+        still = declared.touching(asked, -1, 1) if declared is not None else []
+        return Done(f"{done}, but declared as one: {still[0][1]}" if still else done)
+
     def _note(self, order: Order, request: Request, until: str | None) -> None:
         """Record who has said what: of an approval nothing else would tell."""
         now = timestamp(time.time())
@@ -108,7 +139,7 @@ class Operator:
 
     async def _search(self, request: Request) -> Found:
         """In a thread: a hundred thousand entries and long files must not hold up the sessions."""
-        snapshot = Snapshot(self._settings(), list(self._keeper.lists), time.time())
+        snapshot = Snapshot(self._settings(), self._keeper.own_entries(), time.time())
         try:
             return await asyncio.to_thread(list_search.search, snapshot, request)
         except OSError as error:
@@ -117,7 +148,7 @@ class Operator:
 
     async def _entries(self) -> Entries:
         found: list[RuntimeEntry] = []
-        async for part in _parts(list(self._keeper.lists)):
+        async for part in _parts(self._keeper.own_entries()):
             found += [_entry(each) for each in part if _counts(each)]
         return Entries(found)
 
@@ -157,7 +188,7 @@ async def _parts(items: Sequence[Item]) -> AsyncIterator[Sequence[Item]]:
 
 
 def _counts(entry: Entry) -> bool:
-    return entry.kind != "removal" and entry.until > time.time()
+    return not entry.is_removal and entry.until > time.time()
 
 
 def _entry(entry: Entry) -> RuntimeEntry:

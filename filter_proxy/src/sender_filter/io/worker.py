@@ -79,7 +79,8 @@ class Worker:
         self._ledger = Ledger(settings.config, self._records.put)
         self._domains = Domains(settings.config.reputation.servers, self._take_names)
         settings = self._complete(settings)
-        self._judge = Judge(settings, self._ledger.keeper.lists)
+        keeper = self._ledger.keeper
+        self._judge = Judge(settings, keeper.lists, keeper.known)
         self._metrics = Metrics(self._status)
         self._metrics_server = MetricsServer(settings.config.metrics.address, self._metrics.text)
         services = Services(
@@ -271,6 +272,7 @@ class Worker:
             records_error=self._records.files.problem,
             zones=[overview.zone(each, loop_time) for each in self._judge.health()],
             entries=len(self._ledger.keeper.lists),
+            known_hosts=len(self._ledger.keeper.known),
             profiles=len(self._ledger.keeper.profiler),
             state_problem=self._ledger.problem,
             unseen=dict(self._door.unseen_total),

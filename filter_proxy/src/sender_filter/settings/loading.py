@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sender_filter.core.lists import AddressList, ListError
 from sender_filter.core.policy import Policy
-from sender_filter.core.received import source
+from sender_filter.core.received import source, width
 from sender_filter.settings import reading, stamps, tls
 from sender_filter.settings.reading import ConfigError
 from sender_filter.settings.schema import Config, KnownHosts
@@ -91,9 +91,9 @@ def known_hosts(config: Path, settings: KnownHosts) -> AddressList:
     """The hosts of our own side.
 
     Raises:
-        ConfigError: An entry cannot be read.
+        ConfigError: An entry cannot be read, or is too wide.
     """
-    known = AddressList()
+    known = width.KnownHosts()
     known.read("known by default", source.KNOWN_BY_DEFAULT, flags=False)
     for key in ("networks", "cloud_prefilter_networks"):
         try:

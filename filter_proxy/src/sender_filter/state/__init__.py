@@ -5,13 +5,14 @@ judged to the lists, to the records and to the store, and what comes from the st
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from sender_filter.core.networks import Network
 from sender_filter.core.profiler import CountRow, Profiler, Seen
 from sender_filter.core.profiler.judgement import Finding
 from sender_filter.core.runtime_lists import (
     FOR_EVER,
+    MOST_KNOWN,
     BlockStarted,
     BlockStopped,
     Entry,
@@ -30,7 +31,8 @@ class Keeper:
     """Holds profiles and entries, and keeps them.
 
     Attributes:
-        lists: The entries, for looking clients up.
+        lists: Blocks and approvals, for looking clients up.
+        known: Known hosts that operators have added.
         profiler: The profiles, for looking at them and for other settings.
     """
 
@@ -44,6 +46,7 @@ class Keeper:
         """Tell ``record`` of each block that starts or stops, here or at another gateway."""
         self.profiler = profiler
         self.lists = RuntimeLists()
+        self.known = RuntimeLists(MOST_KNOWN, "known removal")
         self._state = state
         self._record = record
         self._clock = clock
@@ -64,10 +67,11 @@ class Keeper:
 
     def turn(self) -> None:
         """To be called once a second: end blocks that are over, keep the counters."""
-        over, events = self.lists.expire(self._clock())
-        self._tell(events)
-        for entry in over:
-            self._state.drop_entry(entry)
+        for lists in (self.lists, self.known):
+            over, events = lists.expire(self._clock())
+            self._tell(events)
+            for entry in over:
+                self._state.drop_entry(entry)
         self._state.put_counts(self.profiler.changed())
 
     def seen(self, event: Seen) -> None:
@@ -93,11 +97,12 @@ class Keeper:
         Raises:
             FullError: There is no room for an operator's entry.
         """
-        old = self.lists.get(entry.network, entry.who)
+        lists = self._list_of(entry)
+        old = lists.get(entry.network, entry.who)
         again = old is not None and old.kind == entry.kind and old.until >= entry.until
         if again and entry.who != "operator":
             return False
-        events = self.lists.put(entry, self._clock())
+        events = lists.put(entry, self._clock())
         if events is None:
             return False
         self._forgive(entry)
@@ -132,12 +137,24 @@ class Keeper:
         Returns:
             Whether there was any.
         """
-        found = False
-        for removal in self.lists.removals(network, self._clock(), author):
-            old = self.lists.get(removal.network, removal.who)
-            found |= old is not None and old.kind != "removal"
-            self.put(removal)
-        return found
+        return self._take_back(self.lists, network, author)
+
+    def know(self, network: Network, until: float, comment: str, author: str = "") -> None:
+        """An operator says that the hosts of a network are known ones.
+
+        Raises:
+            FullError: There is no room for it.
+        """
+        since = self.known.next_version(network, "operator", self._clock())
+        self.put(Entry(network, "operator", since, "known", until, comment, author))
+
+    def forget(self, network: Network, author: str = "") -> bool:
+        """Take back that hosts are known, of a network and of those inside of it.
+
+        Returns:
+            Whether there was any.
+        """
+        return self._take_back(self.known, network, author)
 
     def counts_came(self, rows: Iterable[CountRow]) -> None:
         """Add what others have counted, and what was counted here before the start."""
@@ -148,7 +165,7 @@ class Keeper:
         """Put in force what others have put in force, and what was in force before the start."""
         for entry in entries:
             try:
-                events = self.lists.put(entry, self._clock())
+                events = self._list_of(entry).put(entry, self._clock())
             except FullError:
                 log.error("no room for %s of %s", entry.kind, entry.network)
                 continue
@@ -164,13 +181,24 @@ class Keeper:
         """All rows of this process."""
         return self.profiler.rows()
 
-    def own_entries(self) -> Iterable[Entry]:
+    def own_entries(self) -> Sequence[Entry]:
         """All entries."""
-        return list(self.lists)
+        return [*self.lists, *self.known]
+
+    def _list_of(self, entry: Entry) -> RuntimeLists:
+        return self.known if entry.is_of_known_hosts else self.lists
+
+    def _take_back(self, lists: RuntimeLists, network: Network | Sender, author: str) -> bool:
+        found = False
+        for removal in lists.removals(network, self._clock(), author):
+            old = lists.get(removal.network, removal.who)
+            found |= old is not None and not old.is_removal
+            self.put(removal)
+        return found
 
     def _forgive(self, entry: Entry) -> None:
         """Forget what a network has done that an operator holds for innocent."""
-        if entry.kind != "block" and not isinstance(entry.network, Sender):
+        if entry.kind in ("approval", "removal") and not isinstance(entry.network, Sender):
             self.profiler.forget(entry.network)
 
     def _tell(self, events: Iterable[BlockStarted | BlockStopped]) -> None:

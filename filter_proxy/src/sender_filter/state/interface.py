@@ -19,6 +19,7 @@ from sender_filter.core.networks import Network
 from sender_filter.core.profiler import CountRow
 from sender_filter.core.profiler.profile import COLUMNS
 from sender_filter.core.profiler.window import BUCKETS
+from sender_filter.core.received import width
 from sender_filter.core.records import Record
 from sender_filter.core.runtime_lists import FOR_EVER, Entry, Kind, Who
 from sender_filter.core.subject import LONGEST_SENDER, Sender, parse_sender
@@ -139,7 +140,7 @@ class Pending:
         """Nothing waits."""
         self._most = most
         self.rows: dict[tuple[Network, str, int, int], CountRow] = {}
-        self.entries: dict[tuple[Network | Sender, Who], tuple[Entry, bool]] = {}
+        self.entries: dict[tuple[Network | Sender, str], tuple[Entry, bool]] = {}
 
     def __bool__(self) -> bool:
         """Whether anything waits."""
@@ -154,7 +155,7 @@ class Pending:
 
     def add_entry(self, entry: Entry, *, over: bool) -> None:
         """Take an entry; ``over``: it is to be forgotten."""
-        self.entries[entry.network, entry.who] = entry, over
+        self.entries[entry.network, entry.slot] = entry, over
 
     def take(self) -> "Pending":
         """All that waits; nothing waits any more."""
@@ -226,12 +227,14 @@ def entry_from_text(text: bytes) -> Entry:
     """An entry from JSON.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is none, or one of known hosts that is too wide.
     """
     e = msgspec.json.decode(text, type=_EntryText)
     until = FOR_EVER if e.until is None else e.until
     sender = parse_sender(e.network)
     network = sender or _network(e.network)
+    if e.kind == "known":
+        width.check(_network(e.network))
     return Entry(network, e.who, e.since, e.kind, until, e.comment, e.author)
 
 

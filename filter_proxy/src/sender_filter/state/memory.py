@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from sender_filter.core.networks import Network
 from sender_filter.core.profiler import CountRow
-from sender_filter.core.runtime_lists import Entry, Who
+from sender_filter.core.runtime_lists import Entry
 from sender_filter.core.subject import Sender
 from sender_filter.io.journal import log
 from sender_filter.state.interface import MOST_WAITING, Listener, Pending, row_over
@@ -158,7 +158,7 @@ class Memory(WriteBehind):
         """Keep nothing yet."""
         super().__init__()
         self._rows: dict[tuple[Network, str, int, int], CountRow] = {}
-        self._entries: dict[tuple[Network | Sender, Who], Entry] = {}
+        self._entries: dict[tuple[Network | Sender, str], Entry] = {}
 
     async def _connect(self) -> None:
         now = time.time()

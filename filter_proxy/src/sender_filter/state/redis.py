@@ -2,7 +2,7 @@
 
 =======================================  =====================================================
 ``PREFIX:counts:WIDTH:BUCKET``           hash, ``SUBJECT SOURCE`` to a row; expires by itself
-``PREFIX:entries``                       hash, ``NETWORK WHO`` to an entry
+``PREFIX:entries``                       hash, ``NETWORK SLOT`` to an entry
 ``PREFIX:changes``                       stream of what was written, cut to its last thousand
 =======================================  =====================================================
 
@@ -110,7 +110,7 @@ class Redis(WriteBehind):
 
     async def _write_entries(self, client: Client, pending: Pending) -> None:
         for entry, over in pending.entries.values():
-            field = f"{entry.network} {entry.who}"
+            field = f"{entry.network} {entry.slot}"
             since, text = repr(entry.since), entry_to_text(entry)
             if over:
                 await _ask(client, "EVAL", _DROP_ENTRY, 1, self._entries_key, field, since)

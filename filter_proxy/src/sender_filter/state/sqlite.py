@@ -49,6 +49,7 @@ CREATE TABLE entries (
 ) WITHOUT ROWID;
 PRAGMA user_version = {SCHEMA_VERSION};
 """
+# An entry's ``who`` is its slot: who has made it, or that it is of the list of known hosts.
 _PUT_ROW = "INSERT OR REPLACE INTO counts VALUES (?, ?, ?, ?, ?, ?, ?)"
 _PUT_ENTRY = """
 INSERT INTO entries VALUES (?, ?, ?, ?, ?) ON CONFLICT (network, who) DO UPDATE
@@ -143,7 +144,7 @@ class _File:
         try:
             db.executemany(_PUT_ROW, (_columns(row, now) for row in pending.rows.values()))
             for entry, over in pending.entries.values():
-                key = (str(entry.network), entry.who, entry.since)
+                key = (str(entry.network), entry.slot, entry.since)
                 if over:
                     db.execute(_DROP_ENTRY, key)
                 else:

@@ -23,8 +23,9 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 
     Attributes:
         command: ``status``; ``check``: what would be decided about an address; ``block``,
-            ``approve`` and ``release``: an operator's word about a network; ``entries``: those
-            words, and what the functions have blocked; ``search``: entries of the lists, declared
+            ``approve`` and ``release``: an operator's word about a network; ``know`` and
+            ``forget``: that it is one of known hosts, or no more; ``entries``: those words, and
+            what the functions have blocked; ``search``: entries of the lists, declared
             ones too; ``profile``: who is suspicious; ``records``: what was decided; ``report``:
             what the scan service has found; ``gateways``: what each gateway that shares records
             has said of itself last.
@@ -46,8 +47,8 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     """
 
     command: Literal[
-        "status", "check", "block", "approve", "release", "entries", "search", "profile",
-        "records", "report", "gateways",
+        "status", "check", "block", "approve", "release", "know", "forget", "entries", "search",
+        "profile", "records", "report", "gateways",
     ]  # fmt: skip
     address: str = ""
     seconds: Annotated[float, Meta(gt=0, le=10 * 365 * 86_400)] | None = None

@@ -9,11 +9,11 @@ Origin = Literal["declared", "run time"]
 
 
 class RuntimeEntry(Struct, frozen=True):
-    """A block or an approval that was made while the filter runs.
+    """A block, an approval or a known host that was made while the filter runs.
 
     Attributes:
         network: The addresses; of a block by throttling also an envelope sender, ``<a@b>``.
-        kind: ``block`` or ``approval``.
+        kind: ``block``, ``approval`` or ``known``.
         who: Who made it: ``operator``, or the function.
         since: Since when.
         until: Until when; None: for good.
@@ -31,7 +31,7 @@ class RuntimeEntry(Struct, frozen=True):
 
 
 class Entries(Struct, frozen=True, tag_field="answer", tag="entries"):
-    """All blocks and approvals that were made while the filter runs."""
+    """All that was made while the filter runs: blocks, approvals, known hosts."""
 
     entries: list[RuntimeEntry]
 

@@ -154,6 +154,7 @@ class Status(Struct, frozen=True, tag_field="answer", tag="status"):
         decisions: How often each function has decided what.
         handed_over: Connections that Postfix itself has got, since the start.
         handover_problem: Why it could not get the last one.
+        known_hosts: Known hosts that were added at run time, removals included.
     """
 
     version: str
@@ -191,3 +192,4 @@ class Status(Struct, frozen=True, tag_field="answer", tag="status"):
     decisions: list[DecisionCount] = []
     handed_over: int = 0
     handover_problem: str | None = None
+    known_hosts: int = 0
