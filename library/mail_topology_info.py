@@ -158,14 +158,14 @@ risks:
     text: {description: "What is dangerous, and why.", type: str}
     cure: {description: What ends it., type: str}
 run_time:
-  description: Blocks and approvals that operators have made at run time, beside the declared lists,
+  description: Blocks, approvals and known hosts that operators have made at run time, beside the declared lists,
     the newest first. They are no differences.
   returned: always
   type: list
   elements: dict
   contains:
     network: {description: The addresses., type: str}
-    kind: {description: "V(block) or V(approval).", type: str}
+    kind: {description: "V(block), V(approval) or V(known).", type: str}
     author: {description: Who has made it., type: str}
     since: {description: Since when., type: str}
     until: {description: Until when; none if it has no end., type: str}

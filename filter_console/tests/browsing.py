@@ -35,7 +35,10 @@ CHANGES = (
     "/address/block",
     "/address/approve",
     "/address/release",
+    "/address/know",
+    "/address/forget",
     "/lists/blocked/import",
+    "/lists/known_hosts/import",
 )
 
 

@@ -151,6 +151,7 @@ class SampleFleet:
             [i.ProfileRow("spam", 31, 80, 38.8, False), i.ProfileRow(self.text, 9, 9, 100.0, True)],
             [i.Entry("198.51.100.7", False, None, "profiler", None, NOW, NOW, self.text, True)],
             [i.Entry("198.51.100.0/24", False, None, "operator", self.text, NOW, None, self.text)],
+            [i.Entry("198.51.0.0/16", False, None, "operator", self.text, NOW, None, self.text)],
             i.Page([decision(9, self.text)], None),
             [i.BlockEvent(NOW, "gw1", self.text, "profiler", "started", NOW, self.text, True)],
             12,
@@ -160,7 +161,7 @@ class SampleFleet:
         return [
             i.ListSummary("blocked", 500_000, 12),
             i.ListSummary("approved", 31, 2),
-            i.ListSummary("known_hosts", 6, 0),
+            i.ListSummary("known_hosts", 6, 1),
         ]
 
     async def entries(self, query: i.ListQuery) -> i.Page[i.Entry]:
@@ -185,6 +186,14 @@ class SampleFleet:
     async def release(self, network: str, who: str) -> str:
         self.orders.append(("release", (network, who)))
         return f"{network} is released"
+
+    async def know(self, order: i.Order) -> str:
+        self.orders.append(("know", order))
+        return f"{order.network} is a known host"
+
+    async def forget(self, network: str, who: str) -> str:
+        self.orders.append(("forget", (network, who)))
+        return f"{network} is no known host of an operator's"
 
     async def import_list(self, name: i.ListName, text: str, comment: str, who: str) -> i.Imported:
         self.orders.append(("import", (name, text, comment, who)))

@@ -5,9 +5,9 @@ import asyncio
 BLOCKED = "127.0.0.1 # a test\n198.51.100.0/24 # a network\n"
 
 
-async def started(proxy, console, backend, *, blocked=""):
+async def started(proxy, console, backend, *, blocked="", more=""):
     await backend.start()
-    proxy.configure(backend.port)
+    proxy.configure(backend.port, more=more)
     proxy.write_lists(blocked=blocked)
     await proxy.start()
     await asyncio.to_thread(console.start)
@@ -144,11 +144,65 @@ async def test_what_was_made_at_run_time_is_yaml_for_the_inventory(proxy, consol
     assert "until" in temporary
 
 
-async def test_known_hosts_are_the_inventorys_matter(proxy, console, backend):
+async def test_a_known_host_is_added_and_taken_back(proxy, console, backend):
+    await started(proxy, console, backend, more="[known_hosts]\nenabled = true\n")
+    wanted = {"network": "198.51.100.0/24", "seconds": 3600, "comment": "our relays"}
+    status, answer = await console.post("/know", wanted)
+    assert (status, answer) == (200, {"done": "198.51.100.0/24 is a known host"})
+    report = await console.get("/address", address="198.51.100.7")
+    assert report["explanation"]["checks"][-1]["function"] == "known_hosts"
+    assert (report["blocks"], report["approvals"]) == ([], [])
+    [entry] = report["known"]
+    assert (entry["network"], entry["who"], entry["declared"]) == (
+        "198.51.100.0/24", "alice", False,
+    )  # fmt: skip
+    summary = {each["name"]: each for each in await console.get("/lists")}
+    assert (summary["known_hosts"]["declared"], summary["known_hosts"]["run_time"]) == (9, 1)
+    assert summary["approved"]["run_time"] == 0
+    found = await console.get("/lists/known_hosts", search="198.51.100.7")
+    assert [each["network"] for each in found["items"]] == ["198.51.100.0/24"]
+    events = (
+        await console.until("/address", lambda answer: answer["events"], address="198.51.100.7")
+    )["events"]
+    assert [(each["function"], each["change"]) for each in events] == [("known_hosts", "know")]
+    status, _ = await console.post("/release", {"network": "198.51.100.0/24"})
+    assert status == 200
+    assert (await console.get("/address", address="198.51.100.7"))["known"] == [entry]
+    status, answer = await console.post("/forget", {"network": "198.51.100.0/24"})
+    assert (status, answer["done"]) == (200, "198.51.100.0/24 is no known host of an operator's")
+    assert (await console.get("/address", address="198.51.100.7"))["known"] == []
+    asked = [(each["action"], each["outcome"]) for each in console.audited()]
+    assert asked == [
+        ("know", "asked"), ("know", "done"), ("release", "asked"), ("release", "done"),
+        ("forget", "asked"), ("forget", "done"),
+    ]  # fmt: skip
+
+
+async def test_known_hosts_that_are_too_wide_are_refused_and_noted(proxy, console, backend):
     await started(proxy, console, backend)
-    status, answer = await console.post("/lists/known_hosts/import", {"text": "192.0.2.1"})
-    assert status == 422
-    assert "'blocked' or 'approved'" in answer["error"]
+    status, answer = await console.post("/know", {"network": "0.0.0.0/0"})
+    assert (status, answer["error"].partition(":")[0]) == (
+        400, "0.0.0.0/0 is too wide for known hosts",
+    )  # fmt: skip
+    assert console.audited()[-1]["outcome"].startswith("failed: 0.0.0.0/0 is too wide")
+    text = {"text": "198.51.100.0:255.255.255.0\n::/0\n", "comment": "moved"}
+    status, done = await console.post("/lists/known_hosts/import", text)
+    assert (status, done["added"]) == (200, 1)
+    assert done["problems"][0].startswith("line 2: ::/0 is too wide")
+    vendor = await console.get("/lists/known_hosts/export", form="vendor", run_time="true")
+    assert vendor == "198.51.100.0:255.255.255.0  # moved\n"
+    first, item = (await console.get("/lists/known_hosts/export", form="yaml")).splitlines()
+    assert first == "sender_filter_known_hosts:"
+    assert item.startswith('  - "198.51.100.0/24"  # alice, moved, since')
+
+
+async def test_a_viewer_makes_nobody_a_known_host(proxy, console, backend):
+    await started(proxy, console, backend)
+    for path in ("/know", "/forget"):
+        for who, expected in (("victor", 403), (None, 401)):
+            status, _ = await console.post(path, {"network": "192.0.2.7"}, who=who)
+            assert status == expected
+    assert await proxy.ask("known", "list") == []
 
 
 async def test_the_overview_tells_how_all_is(proxy, console, backend):

@@ -58,15 +58,16 @@ def document():
 
 ADDRESSES = strategies.ip_addresses().map(str)
 schemathesis.openapi.format("ip-address", ADDRESSES)
-schemathesis.openapi.format(
-    "ip-network",
-    ADDRESSES
-    | strategies.builds(
-        lambda address, bits: f"{ipaddress.ip_network((address, bits), strict=False)}",
-        strategies.ip_addresses(v=4),
-        strategies.integers(0, 32),
-    ),
-)
+for name, widest in (("ip-network", 0), ("ip-network-of-known-hosts", 8)):
+    schemathesis.openapi.format(
+        name,
+        ADDRESSES
+        | strategies.builds(
+            lambda address, bits: f"{ipaddress.ip_network((address, bits), strict=False)}",
+            strategies.ip_addresses(v=4),
+            strategies.integers(widest, 32),
+        ),
+    )
 schemathesis.openapi.format("cursor", strategies.just(""))
 schema = schemathesis.openapi.from_dict(document())
 

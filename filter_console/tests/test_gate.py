@@ -25,8 +25,8 @@ def test_the_changes_named_here_are_all_that_there_are() -> None:
         for route in page.router.routes
         if isinstance(route, APIRoute) and route.methods != {"GET"}
     }
-    named = {re.sub("block$|approve$|release$", "{verb}", path) for path in CHANGES}
-    named = {path.replace("blocked", "{name}") for path in named}
+    named = {re.sub("(block|approve|release|know|forget)$", "{verb}", path) for path in CHANGES}
+    named = {re.sub("blocked|known_hosts", "{name}", path) for path in named}
     assert posts == named | OPEN_TO_VIEWERS | OPEN_TO_ALL
 
 

@@ -163,6 +163,36 @@ def test_an_end_that_makes_no_sense_is_refused(fields: dict[str, str]) -> None:
     assert operator.fleet.orders == []
 
 
+def test_an_order_that_there_is_not_does_nothing() -> None:
+    operator = reader().log_in()
+    assert operator.change("/address/nonsense", network="192.0.2.7").status_code == 400
+    assert operator.fleet.orders == []
+
+
+def test_the_page_of_known_hosts_says_what_one_is_and_asks_for_it_alone() -> None:
+    operator = reader().log_in()
+    page = operator.get("/lists/known_hosts")
+    assert "A known host is not judged itself" in page.text
+    actions = {each["action"] for each in Markup(page.text).all("form")}
+    assert {"/address/know", "/address/forget", "/lists/known_hosts/import"} <= actions
+    assert not actions & {"/address/block", "/address/approve", "/address/release"}
+    assert "export?form=yaml" in page.text
+    operator.fleet.orders.clear()
+    operator.change("/address/know", network="198.51.100.7", comment="our relay", duration="")
+    operator.change("/address/forget", network="198.51.100.7")
+    assert operator.fleet.orders == [
+        ("know", Order("198.51.100.7", None, "our relay", "olive")),
+        ("forget", ("198.51.100.7", "olive")),
+    ]
+
+
+def test_a_known_host_is_taken_back_from_the_page_of_an_address_too() -> None:
+    page = Markup(reader().log_in().get("/address?address=198.51.100.7").text)
+    forms = [each["action"] for each in page.all("form")]
+    assert forms.count("/address/forget") == 1
+    assert forms.count("/address/release") == 2
+
+
 def test_an_import_takes_a_file_and_names_the_lines_that_it_leaves_out() -> None:
     operator = reader().log_in()
     operator.client.headers["x-csrf-token"] = operator.token()

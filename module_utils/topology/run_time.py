@@ -18,7 +18,7 @@ Entry = dict[str, Any]
 
 
 def entries(survey: Survey) -> list[Entry]:
-    """The blocks and approvals that operators have made at run time, the newest first.
+    """What operators have made at run time, the newest first: blocks, approvals, known hosts.
 
     Both fronts share them, so the first that runs is asked. What a function of the filter has
     blocked ends by itself and is left out.

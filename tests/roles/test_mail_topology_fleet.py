@@ -120,14 +120,19 @@ SAID = {
     "until": None,
     "comment": "ticket {{ 4711 }}",
 }
+KNOWN = {**SAID, "kind": "known", "network": "198.51.100.0/24", "comment": "our relays"}
 ENDING = {**SAID, "kind": "approval", "until": "2026-11-28T10:00:00.000Z", "author": ""}
 
 
 def test_what_was_added_at_run_time_is_said_and_fails_nobody() -> None:
-    said = fleet.report({"gw1": {**WELL, "run_time": [SAID, ENDING]}, "gw2": WELL})
+    said = fleet.report({"gw1": {**WELL, "run_time": [KNOWN, SAID, ENDING]}, "gw2": WELL})
     assert said["ok"]
     said_of = "gw1: added at run time: 192.0.2.7"
-    blocked, approved = fleet.table(said)[-2:]
+    known, blocked, approved = fleet.table(said)[-3:]
+    assert known == (
+        "gw1: added at run time: 198.51.100.0/24 made a known host by alice "
+        f"at {SAID['since']} for good: our relays"
+    )
     assert blocked == f"{said_of} blocked by alice at {SAID['since']} for good: {SAID['comment']}"
     assert (
         approved
@@ -146,11 +151,12 @@ def test_what_has_no_end_can_be_declared_once_for_all_hosts() -> None:
     }
     hosts = {
         "gw1": {**WELL, "run_time": [SAID, ENDING]},
-        "gw2": {**WELL, "run_time": [SAID, other]},
+        "gw2": {**WELL, "run_time": [SAID, other, KNOWN]},
     }
     lines = fleet.declaration(fleet.report(hosts))
     assert yaml.safe_load("\n".join(lines)) == {
         "sender_filter_blocked": ["192.0.2.7 # alice 2026-11-27: ticket (( 4711 ))"],
         "sender_filter_approved": ['2001:db8::/32 # 2026-11-27: a "b"'],
+        "sender_filter_known_hosts": ["198.51.100.0/24 # alice 2026-11-27: our relays"],
     }
     assert fleet.declaration(fleet.report({"gw1": WELL, "gw2": AWAY})) == []

@@ -2,11 +2,14 @@
 
 import asyncio
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
+
+import msgspec
 
 from sender_filter.core import addresses
 from sender_filter.io import messages
@@ -46,10 +49,17 @@ from sender_filter_console.interface import (
 )
 from sender_filter_console.settings.schema import Config
 
-Command = Literal["block", "approve"]
+Command = Literal["block", "approve", "know"]
 
 HISTORY: Final = 20
 MOST_PROBLEMS: Final = 100
+COMMANDS: Final[dict[ListName, Command]] = {
+    "blocked": "block",
+    "approved": "approve",
+    "known_hosts": "know",
+}
+"""What makes an entry of each list."""
+
 VARIABLES: Final[dict[ListName, str]] = {
     "blocked": "sender_filter_blocked",
     "approved": "sender_filter_approved",
@@ -158,6 +168,7 @@ class FilterFleet:
             ],
             blocks=covering["blocked"],
             approvals=covering["approved"],
+            known=covering["known_hosts"],
             history=history,
             events=events,
             refused_week=refused,
@@ -168,13 +179,13 @@ class FilterFleet:
         status, made, known = await asyncio.gather(
             self._link.ask(Request("status"), Status),
             self._link.ask(Request("entries"), Entries),
-            self._count(ListQuery("known_hosts", limit=messages.MOST_ROWS)),
+            self._count(Request("search", list="known_hosts", origin="declared")),
         )
-        blocks = sum(each.kind == "block" for each in made.entries)
+        kinds = Counter(each.kind for each in made.entries)
         return [
-            ListSummary("blocked", status.blocked.entries, blocks),
-            ListSummary("approved", status.approved.entries, len(made.entries) - blocks),
-            ListSummary("known_hosts", known, 0),
+            ListSummary("blocked", status.blocked.entries, kinds["block"]),
+            ListSummary("approved", status.approved.entries, kinds["approval"]),
+            ListSummary("known_hosts", known, kinds["known"]),
         ]
 
     async def entries(self, query: ListQuery) -> Page[Entry]:
@@ -199,21 +210,23 @@ class FilterFleet:
         return await self._order("approve", order)
 
     async def release(self, network: str, who: str) -> str:
-        """Take back what was said at run time."""
-        async with self._audited(who, "release", network=network):
-            done = await self._link.ask(Request("release", network, author=who), messages.Done)
-        return done.text
+        """Take back what was said at run time of clients."""
+        return await self._take_back("release", network, who)
+
+    async def know(self, order: Order) -> str:
+        """Take hosts for known ones from now on."""
+        return await self._order("know", order)
+
+    async def forget(self, network: str, who: str) -> str:
+        """Take back what was said at run time of known hosts."""
+        return await self._take_back("forget", network, who)
 
     async def import_list(self, name: ListName, text: str, comment: str, who: str) -> Imported:
         """Make entries of the lines of a text."""
-        if name == "known_hosts":
-            msg = "known hosts are declared in the inventory alone: sender_filter_known_hosts"
-            raise RefusedError(msg)
         lines = list(notation.lines(text))
-        command: Command = "block" if name == "blocked" else "approve"
         good = [line for line in lines if line.problem is None]
         requests = [
-            Request(command, line.entry, comment=(line.comment or comment)[:500], author=who)
+            Request(COMMANDS[name], line.entry, comment=(line.comment or comment)[:500], author=who)
             for line in good
         ]
         problems = {line.number: line.problem for line in lines if line.problem is not None}
@@ -248,6 +261,13 @@ class FilterFleet:
             done = await self._link.ask(request, messages.Done)
         return done.text
 
+    async def _take_back(
+        self, command: Literal["release", "forget"], network: str, who: str
+    ) -> str:
+        async with self._audited(who, command, network=network):
+            done = await self._link.ask(Request(command, network, author=who), messages.Done)
+        return done.text
+
     @asynccontextmanager
     async def _audited(
         self, who: str, action: str, **what: str | float | None
@@ -263,14 +283,20 @@ class FilterFleet:
 
     async def _covering(self, address: str) -> dict[ListName, list[Entry]]:
         """What was said at run time about an address, or about a network that holds it."""
-        covering: dict[ListName, list[Entry]] = {"blocked": [], "approved": []}
+        covering: dict[ListName, list[Entry]] = {name: [] for name in COMMANDS}
         for name, entries in covering.items():
             query = ListQuery(name, address, run_time=True, limit=messages.MOST_ROWS)
             entries += [each async for each in self._all(query)]
         return covering
 
-    async def _count(self, query: ListQuery) -> int:
-        return len([each async for each in self._all(query)])
+    async def _count(self, search: Request) -> int:
+        count = 0
+        cursor: str | None = ""
+        while cursor is not None:
+            page = msgspec.structs.replace(search, cursor=cursor, limit=messages.MOST_ROWS)
+            found = await self._link.ask(page, Found)
+            count, cursor = count + len(found.entries), found.cursor
+        return count
 
     async def _all(self, query: ListQuery) -> AsyncIterator[Entry]:
         """Every entry, page by page."""

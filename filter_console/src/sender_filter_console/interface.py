@@ -391,9 +391,10 @@ class BlockEvent:
         time: When.
         gateway: Where.
         network: Whom it is about.
-        function: Who blocked; of what an operator has said ``blocked`` or ``approved``.
+        function: Who blocked; of what an operator has said ``blocked``, ``approved`` or
+            ``known_hosts``.
         change: ``started``, or why it stopped (``over``, ``removed``, ``replaced``, ``displaced``);
-            of what an operator has said ``block``, ``approve`` or ``release``.
+            of what an operator has said ``block``, ``approve``, ``release``, ``know``, ``forget``.
         until: When it will be over; None: never.
         comment: Why.
         shadow: Whether nobody is blocked, because the function only watches.
@@ -421,6 +422,7 @@ class AddressReport:
         profile: What the IP Profiler knows.
         blocks: Blocks at run time that cover it.
         approvals: Approvals at run time that cover it.
+        known: Known hosts at run time that cover it.
         history: Its latest decisions.
         events: Blocks of it that started and stopped, the latest first.
         refused_week: How often it was refused in seven days.
@@ -431,6 +433,7 @@ class AddressReport:
     profile: list[ProfileRow]
     blocks: list[Entry]
     approvals: list[Entry]
+    known: list[Entry]
     history: Page[Decision]
     events: list[BlockEvent]
     refused_week: int
@@ -609,12 +612,22 @@ class Fleet(Protocol):
             RefusedError: The network cannot be read.
         """
 
-    async def import_list(self, name: ListName, text: str, comment: str, who: str) -> Imported:
-        """Make entries of the lines of a text, in any notation of the filter or of the vendor.
+    async def know(self, order: Order) -> str:
+        """Take hosts for known ones from now on; returns what was done.
 
         Raises:
-            RefusedError: The list takes no entries at run time.
+            RefusedError: The network cannot be read, or is too wide.
         """
+
+    async def forget(self, network: str, who: str) -> str:
+        """Take back what was said at run time about known hosts.
+
+        Raises:
+            RefusedError: The network cannot be read.
+        """
+
+    async def import_list(self, name: ListName, text: str, comment: str, who: str) -> Imported:
+        """Make entries of the lines of a text, in any notation of the filter or of the vendor."""
 
     async def export_list(self, name: ListName, form: ExportFormat, *, run_time: bool) -> str:
         """The list as text; ``yaml``: what was made at run time, ready for the inventory."""

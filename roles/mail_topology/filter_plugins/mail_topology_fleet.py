@@ -12,7 +12,12 @@ from typing import Any
 ERROR = "error"
 COLUMNS = ("host", "declared", "seen", "ports", "verdict")
 KEPT = ("declared", "seen", "ports", "conflicts", "differences", "risks", "run_time")
-VARIABLES = {"block": "sender_filter_blocked", "approval": "sender_filter_approved"}
+VARIABLES = {
+    "block": "sender_filter_blocked",
+    "approval": "sender_filter_approved",
+    "known": "sender_filter_known_hosts",
+}
+DONE = {"block": "blocked", "approval": "approved", "known": "made a known host"}
 Row = dict[str, Any]
 
 
@@ -98,7 +103,7 @@ def _item(entry: Mapping[str, Any]) -> str:
 
 
 def _entry(entry: Mapping[str, Any]) -> str:
-    done = "blocked" if entry["kind"] == "block" else "approved"
+    done = DONE.get(entry["kind"], entry["kind"])
     by = f" by {entry['author']}" if entry["author"] else ""
     until = f"until {entry['until']}" if entry["until"] else "for good"
     why = f": {entry['comment']}" if entry["comment"] else ""

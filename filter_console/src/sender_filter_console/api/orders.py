@@ -29,13 +29,25 @@ async def release(fleet: Fleet, user: User, wanted: parameters.Released) -> Done
     return Done(await fleet.release(wanted.network, user.name))
 
 
+@router.post("/know", tags=["orders"])
+async def know(fleet: Fleet, user: User, wanted: parameters.Known) -> Done:
+    """Take hosts for known ones from now on: their headers decide who is judged in their place."""
+    return Done(await fleet.know(_order(wanted, user.name)))
+
+
+@router.post("/forget", tags=["orders"])
+async def forget(fleet: Fleet, user: User, wanted: parameters.Forgotten) -> Done:
+    """Take back that hosts are known; what is declared stays so."""
+    return Done(await fleet.forget(wanted.network, user.name))
+
+
 @router.post("/lists/{name}/import", tags=["lists"])
 async def import_entries(
-    fleet: Fleet, user: User, name: parameters.Changeable, wanted: parameters.Entries
+    fleet: Fleet, user: User, name: parameters.Name, wanted: parameters.Entries
 ) -> interface.Imported:
-    """Block or approve each line of a text; lines that cannot be read are left out and named."""
+    """Make an entry of each line of a text; lines that cannot be one are left out and named."""
     return await fleet.import_list(name, wanted.text, wanted.comment, user.name)
 
 
-def _order(wanted: parameters.Wanted, who: str) -> Order:
+def _order(wanted: parameters.Wanted | parameters.Known, who: str) -> Order:
     return Order(wanted.network, wanted.seconds, wanted.comment, who)

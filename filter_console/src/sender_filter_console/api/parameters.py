@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from fastapi import Path, Query
 from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, JsonValue
@@ -29,6 +29,7 @@ def _written_out(value: object) -> object:
 # What a text must be beyond its length, by names of our own: regular expressions cannot say it.
 _ADDRESS: Final[dict[str, JsonValue]] = {"format": "ip-address"}
 _NETWORK: Final[dict[str, JsonValue]] = {"format": "ip-network"}
+_RELAYS: Final[dict[str, JsonValue]] = {"format": "ip-network-of-known-hosts"}
 _CURSOR: Final[dict[str, JsonValue]] = {"format": "cursor"}
 
 Time = Annotated[AwareDatetime, BeforeValidator(_written_out)]
@@ -55,10 +56,6 @@ After = Annotated[
 Limit = Annotated[int, Query(ge=1, le=200, description="Most rows.")]
 Number = Annotated[int, Path(ge=0, le=LAST_ID, description="The `id` of a decision.")]
 Name = Annotated[ListName, Path(description="The list.")]
-Changeable = Annotated[
-    Literal["blocked", "approved"],
-    Path(description="The list; known hosts are declared in the inventory alone."),
-]
 OfFunction = Annotated[Function | None, Query(description="Only what this function decided.")]
 WithResult = Annotated[
     Result | None,
@@ -81,6 +78,10 @@ Search = Annotated[
 ]
 RunTime = Annotated[bool, Query(description="Only what was made at run time.")]
 
+Seconds = Annotated[
+    float | None,
+    Field(gt=0, le=TEN_YEARS, strict=True, description="For how long; null: for good."),
+]
 Comment = Annotated[str, Field(max_length=500, description="Why.")]
 _STRICT: Final = ConfigDict(extra="forbid")
 
@@ -99,10 +100,7 @@ class Wanted:
             json_schema_extra=_NETWORK,
         ),
     ]
-    seconds: Annotated[
-        float | None,
-        Field(gt=0, le=TEN_YEARS, strict=True, description="For how long; null: for good."),
-    ] = None
+    seconds: Seconds = None
     comment: Comment = ""
 
 
@@ -113,6 +111,33 @@ class Released:
     __pydantic_config__ = _STRICT
 
     network: Annotated[str, Field(max_length=400, json_schema_extra=_NETWORK)]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A network whose hosts are known from now on."""
+
+    __pydantic_config__ = _STRICT
+
+    network: Annotated[
+        str,
+        Field(
+            max_length=100,
+            description="An address, network or range; /8, or with IPv6 /16, is the widest.",
+            json_schema_extra=_RELAYS,
+        ),
+    ]
+    seconds: Seconds = None
+    comment: Comment = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """A network of which it is taken back that its hosts, and those inside of it, are known."""
+
+    __pydantic_config__ = _STRICT
+
+    network: Annotated[str, Field(max_length=100, json_schema_extra=_NETWORK)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,20 @@ from sender_filter.core.records import (
     BlockRecord,
     Check,
     DecisionRecord,
+    Function,
     Hop,
+    Order,
     OrderRecord,
     SessionRecord,
 )
 from sender_filter_console import interface
 from sender_filter_console.index import ids
 
+_ABOUT: dict[Order, Function] = {
+    "approve": "approved",
+    "know": "known_hosts",
+    "forget": "known_hosts",
+}
 _SAYS_SOMETHING = ("match", "listed", "failed")
 
 
@@ -74,7 +81,7 @@ def event(gateway: str, record: BlockRecord | OrderRecord) -> interface.BlockEve
             time=ids.parse(record.time),
             gateway=gateway,
             network=record.address,
-            function="approved" if record.order == "approve" else "blocked",
+            function=_ABOUT.get(record.order, "blocked"),
             change=record.order,
             until=until,
             comment=record.comment,

@@ -1,6 +1,6 @@
 """All about one address, and what is done about it at once."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Request
@@ -15,6 +15,7 @@ from sender_filter_console.pages.rendering import back_to, local, render
 router = APIRouter(route_class=PageRoute)
 
 Text = Annotated[str, Form()]
+Verb = Literal["block", "approve", "release", "know", "forget"]
 
 
 @router.get("/address")
@@ -39,18 +40,22 @@ async def order(
     request: Request,
     fleet: Fleet,
     user: User,
-    verb: str,
+    verb: Verb,
     network: Text = "",
     duration: Text = "",
     until: Text = "",
     comment: Text = "",
     back: Text = "",
 ) -> Response:
-    """Block, approve, or take back what was said."""
+    """Block, approve, make a known host, or take back what was said."""
     network = network.strip()
-    if verb == "release":
-        done = await fleet.release(network, user.name)
-    else:
-        wanted = Order(network, forms.seconds(duration, until), comment.strip(), user.name)
-        done = await (fleet.block if verb == "block" else fleet.approve)(wanted)
+    match verb:
+        case "release":
+            done = await fleet.release(network, user.name)
+        case "forget":
+            done = await fleet.forget(network, user.name)
+        case _:
+            adding = {"block": fleet.block, "approve": fleet.approve, "know": fleet.know}
+            end = forms.seconds(duration, until)
+            done = await adding[verb](Order(network, end, comment.strip(), user.name))
     return back_to(request, local(back, f"/address?{urlencode({'address': network})}"), done)

@@ -1,6 +1,7 @@
 """The lists: search, add, remove, import, export."""
 
-from typing import Annotated, Any, Final, cast, get_args
+from collections.abc import Sequence
+from typing import Annotated, Final, cast, get_args
 
 from fastapi import APIRouter, Form, HTTPException, Request, UploadFile
 from fastapi.responses import PlainTextResponse, Response
@@ -12,6 +13,13 @@ from sender_filter_console.pages.page_route import PageRoute
 from sender_filter_console.pages.rendering import back_to, language_of, render
 
 router = APIRouter(route_class=PageRoute)
+
+VERBS: Final[dict[ListName, str]] = {
+    "blocked": "block",
+    "approved": "approve",
+    "known_hosts": "know",
+}
+"""What the form of each list asks ``/address/`` for."""
 
 SUFFIXES: Final[dict[ExportFormat, str]] = {"cidr": "txt", "vendor": "txt", "yaml": "yml"}
 
@@ -39,16 +47,9 @@ async def entries(
 ) -> Response:
     """The entries of one list."""
     asked = ListQuery(_list(name), search.strip(), only == "run_time", after or None)
-    context: dict[str, Any] = {"asked": asked, "page": await fleet.entries(asked)}
     if request.headers.get("hx-target") == "entries":
-        return render(request, "entries_table.html", **context)
-    return render(
-        request,
-        "list.html",
-        lists=await fleet.lists(),
-        problems=[],
-        **context,
-    )
+        return render(request, "entries_table.html", asked=asked, page=await fleet.entries(asked))
+    return await _page(request, fleet, asked)
 
 
 @router.post("/lists/{name}/import")
@@ -73,13 +74,20 @@ async def import_entries(
     if not done.problems:
         return back_to(request, f"/lists/{name}?only=run_time", note)
     asked = ListQuery(_list(name), run_time=True)
+    return await _page(request, fleet, asked, [note, *done.problems])
+
+
+async def _page(
+    request: Request, fleet: Fleet, asked: ListQuery, problems: Sequence[str] = ()
+) -> Response:
     return render(
         request,
         "list.html",
         lists=await fleet.lists(),
-        problems=[note, *done.problems],
+        problems=problems,
         asked=asked,
         page=await fleet.entries(asked),
+        verb=VERBS[asked.name],
     )
 
 

@@ -106,6 +106,8 @@ BLOCK_CHANGES: Final[dict[str, str]] = {
     "block": "blocked by an operator",
     "approve": "approved by an operator",
     "release": "taken back by an operator",
+    "know": "made a known host by an operator",
+    "forget": "taken back as a known host by an operator",
 }
 
 MAKERS: Final[dict[str, str]] = {
