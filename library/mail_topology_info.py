@@ -158,8 +158,9 @@ risks:
     text: {description: "What is dangerous, and why.", type: str}
     cure: {description: What ends it., type: str}
 run_time:
-  description: Blocks, approvals and known hosts that operators have made at run time, beside the declared lists,
-    the newest first. They are no differences.
+  description:
+    - What operators have added at run time beside the declared lists, the newest first.
+    - These blocks, approvals and known hosts are no differences.
   returned: always
   type: list
   elements: dict

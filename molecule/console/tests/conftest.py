@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from browser import Browser
 from fixtures import GATEWAYS, HOSTS, client, gateways, mailstore
-from lab_hosts import LabHost
+from lab_hosts import LabHost, play
 from services import redis
 from tunnel import Tunnel
 
@@ -40,3 +40,12 @@ def stranger(address: str) -> Iterator[Browser]:
     """A browser in which nobody has logged in."""
     with Browser(address) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def by_headers(gateway: LabHost) -> Iterator[None]:
+    """The filter judges messages by their headers."""
+    here = ("enable_sender_filter.yml", "--limit", gateway.name, "--extra-vars")
+    assert play(*here, "sender_filter_known_hosts_enabled=true").returncode == 0
+    yield
+    assert play(*here, "sender_filter_known_hosts_enabled=false").returncode == 0

@@ -233,15 +233,6 @@ def test_what_a_stranger_has_written_is_shown_as_text(
     gateway.run(f"senderfilter block remove {client.source(HOSTILE)}")
 
 
-@pytest.fixture
-def by_headers(gateway: LabHost) -> Iterator[None]:
-    """The filter judges messages by their headers."""
-    here = ("enable_sender_filter.yml", "--limit", gateway.name, "--extra-vars")
-    assert play(*here, "sender_filter_known_hosts_enabled=true").returncode == 0
-    yield
-    assert play(*here, "sender_filter_known_hosts_enabled=false").returncode == 0
-
-
 @pytest.mark.usefixtures("by_headers")
 def test_a_header_with_a_script_in_it_is_shown_as_text(
     browser: Browser, gateway: LabHost, client: Client
