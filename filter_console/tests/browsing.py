@@ -48,6 +48,7 @@ class Reader:
 
     client: TestClient
     fleet: SampleFleet
+    notes: list[dict[str, object]]
 
     def log_in(self, name: str = "olive") -> "Reader":
         answer = self.post("/login", name=name, password=PHRASE)
@@ -73,8 +74,13 @@ class Reader:
 def reader(fleet: SampleFleet | None = None, *, listen: Listen | None = None) -> Reader:
     """A browser that knows nothing yet."""
     fleet = fleet or SampleFleet()
-    app = create_app(Config(listen=listen or Listen(), users=USERS), fleet)
-    return Reader(TestClient(app, base_url=ORIGIN, raise_server_exceptions=False), fleet)
+    notes: list[dict[str, object]] = []
+
+    def note(who: str, action: str, outcome: str, **what: object) -> None:
+        notes.append({"who": who, "action": action, "outcome": outcome} | what)
+
+    app = create_app(Config(listen=listen or Listen(), users=USERS), fleet, note)
+    return Reader(TestClient(app, base_url=ORIGIN, raise_server_exceptions=False), fleet, notes)
 
 
 class Markup(HTMLParser):

@@ -104,8 +104,10 @@ class Console:
                 return answer
             await asyncio.sleep(0.05)
 
-    def audited(self):
-        return [json.loads(line) for line in self.audit.read_text().splitlines()]
+    def audited(self, *, logins=False):
+        """The audit record: of changes, or of all."""
+        notes = [json.loads(line) for line in self.audit.read_text().splitlines()]
+        return [note for note in notes if logins or note["action"] != "login"]
 
 
 def _content(answer):

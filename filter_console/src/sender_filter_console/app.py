@@ -14,12 +14,13 @@ from sender_filter_console.pages.static_files import VersionedFiles
 from sender_filter_console.settings.schema import Config
 
 
-def create_app(config: Config, fleet: Fleet) -> ASGIApp:
+def create_app(config: Config, fleet: Fleet, note: auth.Note) -> ASGIApp:
     """The console of a fleet.
 
     Args:
         config: The checked configuration.
         fleet: What is shown and acted on.
+        note: Writes down who logs in.
     """
     app = FastAPI(
         title="Sender filter console",
@@ -36,7 +37,7 @@ def create_app(config: Config, fleet: Fleet) -> ASGIApp:
     app.include_router(api.router)
     app.include_router(pages.router)
     app.mount("/static", VersionedFiles())
-    return auth.protect(app, config)
+    return auth.protect(app, config, note)
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

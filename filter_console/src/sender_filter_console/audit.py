@@ -1,4 +1,4 @@
-"""The record of each change: who, when, what, and what came of it.
+"""The record of each change and each login: who, when, what, and what came of it.
 
 One JSON object a line, only ever appended. It goes to the journal as well, so that whoever has the
 file in his hands has not the only copy.
@@ -28,7 +28,7 @@ class Audit:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
 
     def note(self, who: str, action: str, outcome: str, **what: str | float | None) -> None:
-        """Record a change.
+        """Record a change, or a login.
 
         Args:
             who: The operator's name.

@@ -70,16 +70,16 @@ VARIABLES: Final[dict[ListName, str]] = {
 class FilterFleet:
     """The gateways that the filter of this one knows."""
 
-    def __init__(self, config: Config) -> None:
-        """Open index and audit record. Make it inside the running loop.
+    def __init__(self, config: Config, audit: Audit) -> None:
+        """Open the index, and note each change in ``audit``. Make it inside the running loop.
 
         Raises:
-            OSError: One of them cannot be opened.
+            OSError: The index cannot be opened.
         """
         self._index = Index(
             Path(config.index.file), days=config.index.days, most=config.index.decisions
         )
-        self._audit = Audit(Path(config.audit.file))
+        self._audit = audit
         self._link = Link(config.filter.sockets)
         self._topology = config.filter.topology
         self._follower = Follower(self._link, self._index)
@@ -92,7 +92,6 @@ class FilterFleet:
         """End."""
         await self._follower.close()
         self._index.close()
-        self._audit.close()
 
     async def overview(self) -> Overview:
         """Functions, health and gateways."""

@@ -3,11 +3,13 @@
 import asyncio
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import uvicorn
 
 from sender_filter.io.systemd import Notifier
 from sender_filter_console.app import create_app
+from sender_filter_console.audit import Audit
 from sender_filter_console.fleet import FilterFleet
 from sender_filter_console.settings import loading
 from sender_filter_console.settings.schema import Config
@@ -31,12 +33,14 @@ async def serve(config: Config) -> None:
     Raises:
         OSError: A file cannot be opened; the message names it.
     """
-    fleet = FilterFleet(config)
+    audit = Audit(Path(config.audit.file))
+    fleet = FilterFleet(config, audit)
     fleet.start()
     try:
-        await _Server(_settings(config, fleet)).serve()
+        await _Server(_settings(config, fleet, audit)).serve()
     finally:
         await fleet.close()
+        audit.close()
 
 
 def run(config: Config) -> None:
@@ -48,10 +52,10 @@ def run(config: Config) -> None:
     asyncio.run(serve(config))
 
 
-def _settings(config: Config, fleet: FilterFleet) -> uvicorn.Config:
+def _settings(config: Config, fleet: FilterFleet, audit: Audit) -> uvicorn.Config:
     address, port = loading.endpoint(config)
     return uvicorn.Config(
-        create_app(config, fleet),
+        create_app(config, fleet, audit.note),
         host=str(address),
         port=port,
         ssl_certfile=config.listen.certificate or None,

@@ -42,11 +42,17 @@ def test_a_stranger_sees_nothing_but_the_login_page(stranger: Browser, path: str
     assert "Log in" in stranger.text
 
 
-def test_wrong_passwords_are_slowed_down_and_nobody_is_kept_out(stranger: Browser) -> None:
+def test_wrong_passwords_are_slowed_down_and_nobody_is_kept_out(
+    stranger: Browser, gateway: LabHost
+) -> None:
     stranger.log_in("victor", "wrong")
     stranger.sees("Name or password are wrong.")
     eventually(lambda: _is_told_to_wait(stranger), "wrong passwords are slowed down")
     eventually(lambda: _gets_in(stranger), "the right one is taken after a while")
+    audit = gateway.run("cat /var/log/sender-filter-console/audit.jsonl")
+    for outcome in ("failed: the password is wrong", "held back for", "done"):
+        assert f'"who": "victor", "action": "login", "outcome": "{outcome}' in audit
+    assert not any(each in audit for each in ("only looks", '"wrong"'))
 
 
 def _is_told_to_wait(browser: Browser) -> bool:
@@ -63,7 +69,7 @@ def _gets_in(browser: Browser) -> bool:
     return browser.path == "/"
 
 
-def test_a_log_out_is_one(stranger: Browser) -> None:
+def test_a_log_out_is_one(stranger: Browser, gateway: LabHost) -> None:
     stranger.log_in("alice")
     stranger.sees("Overview")
     cookie = stranger.driver.get_cookie("session")
@@ -72,6 +78,8 @@ def test_a_log_out_is_one(stranger: Browser) -> None:
     assert cookie["sameSite"] == "Strict"
     assert stranger.script("return document.cookie") == ""
     stranger.press("Log out")
+    audit = gateway.run("cat /var/log/sender-filter-console/audit.jsonl").splitlines()
+    assert '"who": "alice", "action": "logout", "outcome": "done"' in audit[-1]
     stranger.driver.add_cookie(cookie)
     stranger.go("/")
     assert stranger.path.startswith("/login")

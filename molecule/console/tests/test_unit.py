@@ -68,9 +68,15 @@ def test_its_secrets_are_its_own(each: LabHost) -> None:
     assert "right horse" not in said
 
 
-def test_nobody_gets_in_without_a_login(each: LabHost) -> None:
+@pytest.mark.parametrize("order", ["block", "approve", "release", "know", "forget"])
+def test_nobody_gets_in_without_a_login(each: LabHost, order: str) -> None:
     assert ask(each, "/overview", who="")[0] == 401
-    assert ask(each, "/block", {"network": "192.0.2.9"}, who="victor")[0] == 403
+    assert ask(each, f"/{order}", {"network": "192.0.2.9"}, who="")[0] == 401
+    assert ask(each, f"/{order}", {"network": "192.0.2.9"}, who="victor")[0] == 403
+    audit = each.run(f"cat /var/log/{USER}/audit.jsonl; journalctl --no-pager -u {UNIT}")
+    login = '"who": "victor", "action": "login", "outcome": "done", "address": "127.0.0.1"'
+    assert audit.count(login) >= 2  # in the file and in the journal
+    assert "only looks" not in audit
 
 
 def test_it_sees_its_gateway(each: LabHost) -> None:

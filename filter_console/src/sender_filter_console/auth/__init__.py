@@ -6,6 +6,7 @@ added tomorrow needs a login, and a change an operator and a token, without a wo
 
 from sender_filter_console.auth.gate import current_user
 from sender_filter_console.auth.protect import protect
+from sender_filter_console.auth.trail import Note
 from sender_filter_console.auth.users import Role, User
 
-__all__ = ["Role", "User", "current_user", "protect"]
+__all__ = ["Note", "Role", "User", "current_user", "protect"]

@@ -48,6 +48,10 @@ class Accounts:
         self._hasher = PasswordHasher()
         self._accounts = {account.name: account for account in accounts}
 
+    def known(self, name: str) -> str | None:
+        """A name, if somebody has it."""
+        return name if name in self._accounts else None
+
     def verify(self, name: str, password: str) -> User | None:
         """The user of this name and password. It takes a while, by design."""
         account = self._accounts.get(name)

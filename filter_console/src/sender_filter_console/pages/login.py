@@ -31,7 +31,7 @@ async def log_in(
 ) -> Response:
     """Begin a session, or say that this was wrong."""
     guard = guard_of(request)
-    found = await guard.verify(name, password, address_of(request))
+    found = await guard.log_in(name, password, address_of(request))
     if isinstance(found, Refused):
         wait = math.ceil(found.wait)
         page = render(
@@ -48,9 +48,7 @@ async def log_in(
         return page
     guard.close(request.cookies.get(guard.cookie))
     response = RedirectResponse(local(next), 303)
-    response.set_cookie(
-        guard.cookie, guard.open(found), httponly=True, samesite="strict", secure=guard.tls
-    )
+    response.set_cookie(guard.cookie, found, httponly=True, samesite="strict", secure=guard.tls)
     return response
 
 
@@ -58,7 +56,7 @@ async def log_in(
 async def log_out(request: Request) -> Response:
     """End the session."""
     guard = guard_of(request)
-    guard.close(request.cookies.get(guard.cookie))
+    guard.log_out(request.cookies.get(guard.cookie), address_of(request))
     response = RedirectResponse(LOGIN, 303)
     response.delete_cookie(guard.cookie, httponly=True, samesite="strict", secure=guard.tls)
     return response
