@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from sender_filter.io.messages import Done, Failure, Request
+from sender_filter.io.messages.records import GatewayStatus
 from sender_filter.io.messages.status import Status
-from sender_filter_console.gateway import topology
+from sender_filter_console.gateway import health, topology
 from sender_filter_console.gateway.follower import FLEET, OWN, Follower
 from sender_filter_console.gateway.link import AHEAD, Link
 from sender_filter_console.index.index import Index
@@ -100,6 +102,20 @@ async def test_a_gateway_that_cannot_be_looked_at_is_said(tmp_path, said):
         await topology.ask(str(tmp_path / "nobody"))
     with pytest.raises(UnavailableError, match=r"filter\.topology"):
         await topology.ask("")
+
+
+@pytest.mark.parametrize(("age", "well"), [(20, True), (61, False)])
+async def test_another_gateway_is_well_while_it_says_so(proxy, backend, age, well):
+    await running(proxy, backend)
+    status = await Link([str(proxy.directory / "control")]).ask(Request("status"), Status)
+    now = datetime.now(UTC)
+    then = (now - timedelta(seconds=age)).isoformat()
+    found = health.elsewhere(GatewayStatus("gw2", then, status), None, now)
+    assert (found.name, found.here, found.version) == ("gw2", False, status.version)
+    first, *others = found.health
+    assert (first.name, first.good) == ("filter", well)
+    assert (then in first.detail) != well
+    assert [each.name for each in others][:2] == ["postfix", "state"]
 
 
 async def test_what_one_source_has_given_the_other_one_does_not_give_again(tmp_path):

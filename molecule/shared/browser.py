@@ -44,13 +44,20 @@ BETWEEN_PAGES = WebDriverException
 class Browser:
     """One browser with a profile of its own."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, key: str = "") -> None:
+        """Open it.
+
+        Args:
+            address: Where the console is.
+            key: Of TLS, the digest of the one key that is believed (SHA-256 of its SPKI, Base64).
+        """
         self.address = address
         self._profile = TemporaryDirectory()
         options = ChromeOptions()
         options.binary_location = "/usr/bin/chromium"
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        for flag in (*FLAGS, f"--user-data-dir={self._profile.name}"):
+        trust = [f"--ignore-certificate-errors-spki-list={key}"] if key else []
+        for flag in (*FLAGS, *trust, f"--user-data-dir={self._profile.name}"):
             options.add_argument(flag)
         self.driver = Chrome(options, ChromeService("/usr/bin/chromedriver"))
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lab_hosts import LabHost
+import yaml
+from lab_hosts import ROOT, LabHost
 
 PASSWORDS = {"alice": "right horse", "victor": "only looks"}
+
+CONVERGE = ROOT / "molecule" / "console" / "converge.yml"
 
 _ASK = """
 import base64, json, ssl, sys, urllib.error, urllib.request
@@ -51,3 +54,9 @@ def get(host: LabHost, path: str) -> Any:
     status, answer = ask(host, path)
     assert status == 200, f"{host.name}: {path}: {answer}"
     return answer
+
+
+def declared(**more: Any) -> list[str]:
+    """What the scenario declares, and some beside it, as arguments of a play."""
+    variables = yaml.safe_load(CONVERGE.read_text(encoding="utf-8"))[0]["vars"]
+    return ["--extra-vars", json.dumps(variables | more)]

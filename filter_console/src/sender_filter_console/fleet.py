@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from sender_filter.core import addresses
 from sender_filter.io import messages
 from sender_filter.io.messages import Failure, Profiles, Request
 from sender_filter.io.messages.lists import Entries, Found
+from sender_filter.io.messages.records import Gateways
 from sender_filter.io.messages.status import Status
 from sender_filter_console import interface
 from sender_filter_console.audit import Audit
@@ -104,9 +105,11 @@ class FilterFleet:
         else:
             name = status.gateway
             here = health.gateway(status, name, heard.get(name))
-        others = [interface.Gateway(each, here=False, heard=heard[each]) for each in sorted(heard)]
+        others = {each: interface.Gateway(each, here=False, heard=heard[each]) for each in heard}
+        others |= {each.name: each for each in await self._announced(heard)}
+        others.pop(name, None)
         return Overview(
-            gateways=[here, *(each for each in others if each.name != name)],
+            gateways=[here, *(others[each] for each in sorted(others))],
             shared=bool(self._follower.shared),
             stored=self._index.stored,
             oldest=await self._index.read(lambda index: index.oldest()),
@@ -251,6 +254,17 @@ class FilterFleet:
     async def topology(self) -> Topology:
         """The mail path of the console's own gateway."""
         return await topology.ask(self._topology)
+
+    async def _announced(self, heard: Mapping[str, datetime]) -> list[interface.Gateway]:
+        """How each gateway does by its own words, where they are shared."""
+        if not self._follower.shared:
+            return []
+        try:
+            said = await self._link.ask(Request("gateways"), Gateways)
+        except FleetError:
+            return []  # the health of the state tells why
+        now = datetime.now(UTC)
+        return [health.elsewhere(each, heard.get(each.gateway), now) for each in said.gateways]
 
     async def _order(self, command: Command, order: Order) -> str:
         request = Request(command, order.network, order.seconds, order.comment, author=order.who)

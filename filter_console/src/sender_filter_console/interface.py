@@ -103,9 +103,9 @@ class Gateway:
 
     Attributes:
         name: Its host name.
-        here: Whether the console runs on it; of another one only what it shares is known.
+        here: Whether the console runs on it; of another one what it has said last is known.
         heard: When its last decision came; None: none is kept.
-        version: The filter's version; None: it does not answer, or is elsewhere.
+        version: The filter's version; None: it does not answer, or has said nothing yet.
         front: ``edge``, ``inline``; None: not known.
         since: When the filter started.
         sessions: Sessions relayed now.

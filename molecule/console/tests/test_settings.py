@@ -1,21 +1,16 @@
-"""The role: what it refuses, TLS beyond loopback, a whole fleet, and taking the console away."""
+"""The role: what it refuses, TLS beyond loopback, and taking the console away."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from console_api import ask, call, get
+from console_api import ask, call, declared, get
 from fixtures import GATEWAYS, HOSTS
-from lab_hosts import Client, LabHost, MailStore, eventually, play
-from services import PASSWORD, Redis, greeting_of
+from lab_hosts import Client, LabHost, play
 
-CONVERGE = Path(__file__).parents[1] / "converge.yml"
-INSTALL, ENABLE = "install_console.yml", "enable_sender_filter.yml"
+INSTALL = "install_console.yml"
 UNIT = "/etc/systemd/system/sender-filter-console.service"
 FOLDER = "/root/console-tls"
 GONE = (
@@ -30,12 +25,6 @@ GONE = (
 
 def gateways() -> list[LabHost]:
     return [LabHost(name, HOSTS[name]) for name in GATEWAYS]
-
-
-def declared(**more: Any) -> list[str]:
-    """The scenario's own variables, and some beside them."""
-    variables = yaml.safe_load(CONVERGE.read_text(encoding="utf-8"))[0]["vars"]
-    return ["--extra-vars", json.dumps(variables | more)]
 
 
 @pytest.mark.parametrize(
@@ -90,45 +79,6 @@ def test_beyond_loopback_there_is_tls_and_nothing_else() -> None:
             ask(client, "/me", at=f"http://{place}")
         mode = gateway.run("stat -c '%a %U' /run/sender-filter-console/tls-key").split()
         assert mode == ["600", "sender-filter-console"]
-
-
-@pytest.fixture
-def shared() -> Iterator[None]:
-    """Gateways that share their state and their records."""
-    server = Redis(MailStore("mailstore", HOSTS["mailstore"]))
-    server.start()
-    state = {
-        "sender_filter_state": "redis",
-        "sender_filter_state_url": server.url,
-        "sender_filter_share_records": True,
-    }
-    result = play(ENABLE, *declared(**state))
-    assert result.returncode == 0, result.stdout
-    yield
-    result = play(ENABLE, *declared())
-    assert result.returncode == 0, result.stdout
-    server.stop()
-
-
-@pytest.mark.usefixtures("shared")
-def test_gateways_that_share_their_state_are_shown_as_one_fleet() -> None:
-    client = Client("client", HOSTS["client"])
-    source = client.source(3)
-    first, second = gateways()[:2]
-    assert ask(first, "/block", {"network": source, "comment": "for all"})[0] == 200
-    eventually(lambda: greeting_of(client, second, 3).startswith("554 "), "the other one refuses")
-    name = second.run("hostname").strip()
-    path = f"/decisions?network={source}&result=refused&gateway={name}"
-    for gateway in (first, second):
-        [row, *_] = eventually(
-            lambda gateway=gateway: get(gateway, path)["items"], "the refusal is seen"
-        )
-        assert row["gateway"] == name
-        overview = get(gateway, "/overview")
-        assert overview["shared"] is True
-        assert {one["name"] for one in overview["gateways"]} >= {name}
-        assert PASSWORD not in json.dumps(overview)
-    ask(first, "/release", {"network": source})
 
 
 def test_turned_off_it_is_gone_but_for_its_audit_record() -> None:

@@ -1,17 +1,24 @@
 """What the filter says of itself, in the words of ``interface``."""
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
+from sender_filter.io.messages.records import GatewayStatus
 from sender_filter.io.messages.status import Status
 from sender_filter_console import interface
 from sender_filter_console.interface import Health
 
+SILENT = timedelta(minutes=1)
+"""After so long without a word another gateway is not well."""
 
-def gateway(status: Status, name: str, heard: datetime | None) -> interface.Gateway:
-    """The gateway of this console, whose filter has answered."""
+
+def gateway(
+    status: Status, name: str, heard: datetime | None, *, here: bool = True
+) -> interface.Gateway:
+    """A gateway whose filter has said how it is doing: that of this console, or another one."""
     return interface.Gateway(
         name=name,
-        here=True,
+        here=here,
         heard=heard,
         version=status.version,
         front=status.front,
@@ -42,6 +49,15 @@ def silent(name: str, heard: datetime | None, why: str) -> interface.Gateway:
     return interface.Gateway(
         name=name, here=True, heard=heard, health=[Health("filter", False, why)]
     )
+
+
+def elsewhere(said: GatewayStatus, heard: datetime | None, now: datetime) -> interface.Gateway:
+    """Another gateway by what it has said last; one that is well says so every few seconds."""
+    found = gateway(said.status, said.gateway, heard, here=False)
+    if now - datetime.fromisoformat(said.time) < SILENT:
+        return found
+    why = Health("filter", False, f"has said nothing since {said.time}")
+    return replace(found, health=[why, *found.health[1:]])
 
 
 def _filter(status: Status) -> Health:
