@@ -118,6 +118,11 @@ def differences(survey: Survey, topology: str) -> list[str]:
     return found + survey.provider.differences(survey, topology)
 
 
+def scan_service_is_away(survey: Survey) -> bool:
+    """Whether nobody listens where the scan service should; that is one difference."""
+    return not survey.on(survey.ports.scan)
+
+
 def _port_differences(survey: Survey, expectation: Expectation) -> list[str]:
     port, on_port = expectation.port, survey.on(expectation.port)
     owners = survey.owners(port)

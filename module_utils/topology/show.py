@@ -14,14 +14,18 @@ from typing import Any
 
 from ..postfix.errors import PostfixError
 from . import effective, journal
+from .diagnosis import scan_service_is_away
 from .heal import declared
 from .report import facts
 from .risks import PARAMETERS, Risk, risks
-from .survey import SurveyError
+from .survey import Survey, SurveyError
 from .switch import SwitchError
 
 HEAL, RECOVER = "mail-topology heal", "mail-topology recover"
 PLAY = "ansible-playbook playbooks/repair_port_conflict.yml --limit"
+SCAN = "systemctl restart amavis"
+SCAN_PLAY = "ansible {} --become --module-name service --args 'name=amavis state=restarted'"
+"""Neither of the above starts the scan service, and a repair goes no further while it is away."""
 
 FAILURES = (SwitchError, SurveyError, PostfixError, OSError)
 
@@ -54,8 +58,18 @@ def look(config_dir: Path) -> Shown:
     found["differences"] += unfinished
     shown["declared"] = request.topology
     shown["risks"] = [asdict(one) for one in risks(survey, request.topology, settings)]
-    here = RECOVER if unfinished else HEAL
-    return shown | found | {"cures": [here, f"{PLAY} {host}"] if found["differences"] else []}
+    return shown | found | {"cures": _cures(host, survey, found["differences"], unfinished)}
+
+
+def _cures(host: str, survey: Survey, differences: list[str], unfinished: list[str]) -> list[str]:
+    """The command for the host and the one for the control node; none if nothing differs."""
+    # Beside the vendor's filter the scan service is the vendor's as well.
+    away = scan_service_is_away(survey) and not survey.provider.home
+    here, there = [SCAN] * away, [SCAN_PLAY.format(host)] * away
+    if len(differences) > away:
+        here.append(RECOVER if unfinished else HEAL)
+        there.append(f"{PLAY} {host}")
+    return [" && ".join(here), " && ".join(there)] if differences else []
 
 
 def text(shown: Shown) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from topology.gateway import Gateway
 
 from module_utils.topology import command, journal, model, record, show
+from module_utils.topology.sockets import Listener
+from module_utils.topology.survey import Survey
 
 HOST = os.uname().nodename
 
@@ -44,6 +47,26 @@ def test_what_differs_comes_with_the_command_that_mends_it(edge: Gateway) -> Non
     said = "\n".join(show.text(shown))
     assert said.startswith(f"{HOST}: direct was declared, edge was seen\nport ")
     assert "to mend it: mail-topology heal" in said
+
+
+@pytest.mark.parametrize("topology", [model.EDGE, model.DIRECT])
+def test_a_scan_service_that_is_away_is_started_before_anything_else(
+    edge: Gateway, monkeypatch: pytest.MonkeyPatch, topology: str
+) -> None:
+    declare(edge, topology)
+    monkeypatch.setattr(Survey, "on", without(edge.ports.scan))
+    shown = show.look(edge.config_dir)
+    here, there = ["systemctl restart amavis"], [show.SCAN_PLAY.format(HOST)]
+    if topology == model.DIRECT:  # which it is not
+        here.append("mail-topology heal")
+        there.append(f"ansible-playbook playbooks/repair_port_conflict.yml --limit {HOST}")
+    assert shown["cures"] == [" && ".join(here), " && ".join(there)]
+
+
+def without(port: int) -> Callable[[Survey, int], list[Listener]]:
+    """How a survey looks where nobody has this port."""
+    seen = Survey.on
+    return lambda survey, asked: [] if asked == port else seen(survey, asked)
 
 
 def test_an_interrupted_move_is_mended_by_taking_it_back(edge: Gateway) -> None:
