@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 
 import pytest
@@ -93,15 +94,25 @@ def test_a_viewer_sees_and_changes_nothing(stranger: Browser, refused: str) -> N
     stranger.sees("would be refused for good")
     assert not stranger.elements("form[action='/address/approve']")
     token = stranger.elements("input[name=csrf]")[0].get_attribute("value")
-    assert _send(stranger, "/address/approve", network=refused, csrf=str(token)) == 403
+    for path in ("/address/approve", "/address/know", "/address/forget"):
+        assert _send(stranger, path, network=refused, csrf=str(token)) == 403
+    stranger.go("/lists/known_hosts")
+    stranger.sees("A known host is not judged itself")
+    assert not stranger.elements("form[action='/address/know']")
 
 
 @pytest.mark.parametrize("token", ["", "forged"])
-def test_a_forged_form_changes_nothing(browser: Browser, refused: str, token: str) -> None:
+def test_a_forged_form_changes_nothing(
+    browser: Browser, gateway: LabHost, refused: str, token: str
+) -> None:
     browser.go("/help")
-    assert _send(browser, "/address/approve", network=refused, csrf=token) == 403
+    for path in ("/address/approve", "/address/know", "/address/forget"):
+        assert _send(browser, path, network=refused, csrf=token) == 403
+    text = {"text": refused, "csrf": token}
+    assert _send(browser, "/lists/known_hosts/import", **text) == 403
     browser.go(f"/address?address={refused}")
     browser.sees("would be refused for good")
+    assert json.loads(gateway.run("senderfilter known list --json")) == []
 
 
 def test_a_page_of_another_site_changes_nothing(browser: Browser, refused: str) -> None:
@@ -225,9 +236,12 @@ def test_what_a_stranger_has_written_is_shown_as_text(
     browser.press("Block", within="section[@id='block']")
     browser.sees(SCRIPT)
     gateway.run(f"senderfilter approve add 198.18.8.8 --comment '{OVERRIDE}'")
+    gateway.run(f"senderfilter known add 198.18.8.9 --comment {shlex.quote(SCRIPT)}")
     for path in (
         f"/address?address={client.source(HOSTILE)}",
         "/lists/blocked?only=run_time",
+        "/lists/known_hosts?only=run_time",
+        "/address?address=198.18.8.9",
         "/lists/blocked?search=%3Cscript%3Ealert(1)%3C/script%3E",
         "/connections?network=%22%3E%3Cscript%3Ealert(1)%3C/script%3E",
     ):
@@ -238,6 +252,7 @@ def test_what_a_stranger_has_written_is_shown_as_text(
     browser.sees("\\u202egnp.exe")
     assert [each for each in browser.complaints() if "Content Security" in each] == []
     gateway.run("senderfilter approve remove 198.18.8.8")
+    gateway.run("senderfilter known remove 198.18.8.9")
     gateway.run(f"senderfilter block remove {client.source(HOSTILE)}")
 
 
