@@ -15,7 +15,15 @@ from smtp import Session, message, unique
 BLOCKED, HOSTILE = 1, 2
 SCRIPT = "<script>document.title='stolen'</script><img src=x onerror=\"document.title='stolen'\">"
 OVERRIDE = "\u202egnp.exe"
-PAGES = ("/", "/connections", "/address?address=192.0.2.7", "/lists", "/lists/blocked", "/topology")
+PAGES = (
+    "/",
+    "/connections",
+    "/address?address=192.0.2.7",
+    "/lists",
+    "/lists/blocked",
+    "/lists/known_hosts",
+    "/topology",
+)
 
 
 def greeting(client: Client, gateway: LabHost, number: int) -> str:
