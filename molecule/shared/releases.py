@@ -15,7 +15,7 @@ def other_archive(folder: Path, release: str) -> Path:
     made = subprocess.run(
         [ROOT / "scripts/wheelhouse"], check=True, capture_output=True, text=True
     ).stdout.splitlines()[-1]
-    return Path(shutil.copy(made, folder / f"sender-filter-{release}.tar.gz"))
+    return Path(shutil.copy(made, folder / f"sender-filter-{release}.tar"))
 
 
 def running(host: LabHost) -> str:
