@@ -115,6 +115,19 @@ def test_the_live_table_is_its_rows_alone_and_counts_the_new_ones() -> None:
     assert again.endswith("seen=9")
 
 
+def test_how_the_gateways_do_is_shown_anew_without_the_rest_of_the_page() -> None:
+    operator = reader().log_in()
+    whole = Markup(operator.get("/").text)
+    [renewed] = [each for each in whole.all("div") if each.get("id") == "gateways"]
+    assert (renewed["hx-get"], renewed["hx-headers"]) == ("/", '{"x-renewal": "1"}')
+    part = operator.get("/", **{"hx-request": "true", "hx-target": "gateways"})
+    found = Markup(part.text)
+    assert "<html" not in part.text
+    assert len(found.all("section")) == 2
+    focusable = [*found.all("a"), *found.all("button"), *found.all("input")]
+    assert focusable == []  # who is there by keyboard would be thrown out
+
+
 def test_the_past_is_not_live() -> None:
     operator = reader().log_in()
     for question in ("after=older", "until=2026-11-27T11:00", "live=off"):

@@ -27,7 +27,9 @@ _TOP: Final = 10
 async def overview(
     request: Request, fleet: Fleet, span: str = "day", gateway: str = ""
 ) -> Response:
-    """Functions, chart, top ten, health."""
+    """Functions, chart, top ten, health; of a page that renews itself the gateways alone."""
+    if request.headers.get("hx-target") == "gateways":
+        return render(request, "gateways.html", overview=await fleet.overview())
     span = span if span in SPANS else "day"
     until = datetime.now(UTC)
     since = until - SPANS[span]
