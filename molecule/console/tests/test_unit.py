@@ -82,7 +82,7 @@ def test_nobody_gets_in_without_a_login(each: LabHost, order: str) -> None:
 def test_it_sees_its_gateway(each: LabHost) -> None:
     overview = get(each, "/overview")
     assert overview["behind"] is None
-    [gateway] = overview["gateways"]
+    gateway = overview["gateways"][0]  # with others behind it, where some were of one fleet
     assert (gateway["name"], gateway["here"]) == (each.run("hostname").strip(), True)
     health = {one["name"]: one["good"] for one in gateway["health"]}
     assert health["filter"] is True
