@@ -55,7 +55,7 @@ class Ledger:
         self._subjects = Subjects()
         source = f"{socket.gethostname()}-{os.getpid()}-{time.time():.0f}"
         profiler = Profiler(config.profiler, source, self._subjects)
-        self._store = _store(config.state)
+        self._store = _store(config.state, repairs=siblings.leads)
         self._through = None if siblings.leads else Through(self._store, siblings.keep)
         self.keeper = Keeper(
             profiler, self._through or self._store, self._note, colleagues=siblings
@@ -273,9 +273,9 @@ class Ledger:
             self.keeper.turn()
 
 
-def _store(settings: schema.State) -> State:
+def _store(settings: schema.State, *, repairs: bool) -> State:
     if not settings.url:
-        return Sqlite(Path(settings.file))
+        return Sqlite(Path(settings.file), repairs=repairs)
     # Only who shares state between gateways pays for the client library.
     from sender_filter.state.redis import Redis  # noqa: PLC0415
 

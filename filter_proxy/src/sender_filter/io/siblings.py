@@ -27,6 +27,7 @@ from sender_filter.core.runtime_lists import Entry
 from sender_filter.core.shares import Shares
 from sender_filter.core.subject import Sender, Subjects
 from sender_filter.io import letters
+from sender_filter.io.board import Place
 from sender_filter.io.letters import (
     Arrived,
     Client,
@@ -96,8 +97,9 @@ class Siblings:
         others: The numbers of the others.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, place: Place) -> None:
         """Write to the others; nothing is heard yet."""
+        self._place = place
         self.worker = desk.worker
         self.others = [each for each in range(desk.workers) if each != desk.worker]
         self._desk = desk
@@ -119,9 +121,12 @@ class Siblings:
         return self.worker == FIRST
 
     @property
-    def present(self) -> list[int]:
-        """The others that have not left."""
-        return [each for each in self.others if each not in self._away]
+    def _present(self) -> list[int]:
+        """The others that hear what they are told, now or in a moment."""
+        return [each for each in self.others if self._hears(each)]
+
+    def _hears(self, worker: int) -> bool:
+        return worker not in self._away and not self._place.fails(worker)
 
     def listen(
         self,
@@ -147,7 +152,7 @@ class Siblings:
 
     async def leave(self) -> None:
         """Hear nobody any more; what others have passed on until they know was heard then."""
-        await self._sign_of(self.present, leaving=True, seconds=_LEAVING_SECONDS)
+        await self._sign_of(self._present, leaving=True, seconds=_LEAVING_SECONDS)
         for task in self._paying.values():
             task.cancel()
         if self._desk.box is not None:
@@ -173,7 +178,9 @@ class Siblings:
             Whether it is gone; if not, it is to be served here.
         """
         owner = self.owner_of(address)
-        if owner == self.worker or not self._send(owner, Client(*peer[:2]), connection):
+        if owner == self.worker or not self._hears(owner):
+            return False
+        if not self._send(owner, Client(*peer[:2]), connection):
             return False
         connection.close()
         return True
@@ -181,7 +188,7 @@ class Siblings:
     def tell_deeds(self, deeds: Sequence[Seen]) -> bool:
         """Tell what an address did; false: it is to be counted here."""
         owner = self.owner_of(deeds[0].address)
-        if owner == self.worker:
+        if owner == self.worker or not self._hears(owner):
             return False
         told = [Deed(str(each.address), each.at, each.kind, each.first) for each in deeds]
         return self._send(owner, Deeds(told))
@@ -189,7 +196,9 @@ class Siblings:
     def tell_sent(self, sender: Sender) -> bool:
         """Tell that a sender has sent a message; false: it is to be counted here."""
         owner = self.owner(sender)
-        return owner != self.worker and self._send(owner, Sent(sender.mailbox))
+        if owner == self.worker or not self._hears(owner):
+            return False
+        return self._send(owner, Sent(sender.mailbox))
 
     def mine(self, rows: Iterable[CountRow]) -> list[CountRow]:
         """The rows that belong here."""
@@ -205,6 +214,8 @@ class Siblings:
         Returns:
             The rows that belong here.
         """
+        if not self.others:
+            return list(rows)
         shares: dict[int, list[CountRow]] = {each: [] for each in (self.worker, *self.others)}
         for row in rows:
             shares[self.owner(row.subject)].append(row)
@@ -234,18 +245,18 @@ class Siblings:
         if not self.others:
             return
         letter = Entries([Raw(entry_to_text(entry))])
-        for each in self.present:
-            if not self._send(each, letter):
+        for each in self.others:
+            if each not in self._away and not self._send(each, letter):
                 self._owe(each)
 
     async def caught_up(self) -> None:
         """Wait until all others have taken up what was told them."""
-        await self._sign_of(self.present)
+        await self._sign_of(self._present)
 
     async def caught_up_on(self, subject: Network | Sender) -> None:
         """Wait until what its worker knows of a subject by now is known here."""
         owner = self.owner(subject)
-        if owner in self.present:
+        if owner != self.worker and self._hears(owner):
             await self._sign_of([owner])
 
     async def caught_up_on_address(self, address: Address) -> None:
@@ -254,6 +265,8 @@ class Siblings:
 
     async def ask(self, worker: int, request: Request, seconds: float) -> Answer | None:
         """Ask another worker what may be asked on a control socket; None: it does not answer."""
+        if not self._hears(worker):
+            return None
         ours, theirs = socket.socketpair()
         with theirs:
             if not self._send(worker, Question(), theirs):

@@ -176,6 +176,7 @@ class Supervisor:
                 self._proven = True
                 if slot is not None:
                     slot.proven()
+                    self._board.failing(slot.number, fails=False)
                 self._say_if_ready()
                 if report.reloaded:
                     self._refresh()  # what is good is kept here for the next worker
@@ -216,6 +217,7 @@ class Supervisor:
             self._board.clear(slot.number)
             if not child.ready:
                 slot.put_off()
+                self._board.failing(slot.number, fails=True)
         else:
             log.error("worker %d %s before it was ready", child.pid, how)
             self._exit = 1

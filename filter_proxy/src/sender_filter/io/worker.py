@@ -80,7 +80,7 @@ class Worker:
         self._handover = Handover()
         self._place = assignment.place
         self._replaces = assignment.replaces
-        self._siblings = Siblings(assignment.desk)
+        self._siblings = Siblings(assignment.desk, self._place)
         self._records = Recorder(settings.config, self._gateway)
         self._ledger = Ledger(settings.config, self._records.put, self._siblings)
         self._domains = Domains(settings.config.reputation.servers, self._take_names)

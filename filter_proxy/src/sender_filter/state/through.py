@@ -15,6 +15,7 @@ from sender_filter.core.runtime_lists import Entry
 from sender_filter.state.interface import Listener, Pending, State
 
 _SURELY_KEPT_SECONDS = 10.0
+_AGAIN_SECONDS = 1.0
 
 
 class Through:
@@ -31,6 +32,7 @@ class Through:
         self._waiting = Pending()
         self._made: deque[tuple[float, Entry]] = deque()
         self._listener: Listener | None = None
+        self._reading: asyncio.Task[None] | None = None
         self._reopening: asyncio.Task[None] | None = None
 
     @property
@@ -39,10 +41,10 @@ class Through:
         return None if self._reopening is None else self._store.problem
 
     async def start(self, listener: Listener) -> None:
-        """Give the listener what is kept, and let the store go."""
+        """Give the listener what is kept; if the store is away, it comes later."""
         self._listener = listener
         await self._store.start(listener)
-        await self._store.close()
+        self._reading = asyncio.get_running_loop().create_task(self._let_go())
 
     def put_counts(self, rows: Iterable[CountRow]) -> None:
         """Have rows kept; what the first worker cannot be told waits for the next time."""
@@ -77,14 +79,27 @@ class Through:
         if self._listener is not None:
             self.put_counts(self._listener.own_counts())
 
+    async def _let_go(self) -> None:
+        """Let the store go, once all that is kept was read."""
+        while not await self._store.flush():
+            await asyncio.sleep(_AGAIN_SECONDS)
+        await self._store.close()
+
     def part(self) -> None:
         """Have the store itself from now on."""
-        if self._reopening is None and self._listener is not None:
-            starting = self._store.start(self._listener)
-            self._reopening = asyncio.get_running_loop().create_task(starting)
+        if self._reopening is None and self._listener is not None and self._reading is not None:
+            reopening = self._reopen(self._reading, self._listener)
+            self._reopening = asyncio.get_running_loop().create_task(reopening)
             self.put_counts(())
             for _, entry in self._made:  # the first worker may have left before it was told
                 self._store.put_entry(entry)
+
+    async def _reopen(self, reading: asyncio.Task[None], listener: Listener) -> None:
+        if self._store.problem is not None:  # it was never let go
+            reading.cancel()
+            return
+        await reading
+        await self._store.start(listener)
 
     async def close(self) -> None:
         """Write what is left."""
