@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_functions import KNOWN_HOSTS, Client, Postfix, figures, received, scanned
 
-from sender_filter.core import addresses
+from sender_filter.core import addresses, networks
 from sender_filter.core.addresses import Address
+from sender_filter.core.profiler import Profiler, Seen
 from sender_filter.core.shares import Shares
 from sender_filter.core.subject import Sender, Subjects
+from sender_filter.io import control, siblings
 from sender_filter.io.board import Board
+from sender_filter.io.messages import Request, sums
+from sender_filter.io.messages.status import ListStatus, Status, UpstreamStatus, ZoneStatus
 from sender_filter.io.post import Post
+from sender_filter.settings import loading
+from sender_filter.state import Keeper
+from sender_filter.state.redis import Redis
 
 GREETING = b"220 backend\r\n"
 LIMITS = "[limits]\nsessions_per_address = 0\n"
@@ -179,6 +187,50 @@ def test_a_box_keeps_what_was_put_into_it_and_says_when_it_is_full():
     desk.close()
     assert desk.take() is None
     assert not desk.send(0, b"nobody reads it any more")
+
+
+def status(**fields):
+    """What a worker says, with these fields."""
+    usual = {
+        "version": "1", "release": "", "pid": 1, "supervisor": 0, "since": "", "state": "running",
+        "front": "edge", "listeners": [], "sessions": 0, "relayed": 0, "refusing": 0, "refused": 0,
+        "upstream": UpstreamStatus("u", None, None, None), "blocked": ListStatus([], 0),
+        "approved": ListStatus([], 0), "files": {}, "loaded": "", "load_seconds": 0.0,
+        "reload_error": None, "records_dropped": 0, "records_error": None, "zones": [],
+        "entries": 0, "profiles": 0, "state_problem": None, "unseen": {}, "tls": {},
+    }  # fmt: skip
+    return Status(**usual | fields)
+
+
+def zone(state, asked, failed, when=None):
+    return ZoneStatus("bl", 4, state, None, asked, 0, last_failure=failed, last_failure_time=when)
+
+
+def test_a_sum_is_as_bad_as_its_worst_part():
+    good = status(
+        upstream=UpstreamStatus("u", healthy=True, last_error="old", last_error_time="1"),
+        zones=[zone("trusted", 2, "late", "2")],
+        tls={"ended": 1},
+    )
+    bad = status(
+        upstream=UpstreamStatus("u", healthy=False, last_error="new", last_error_time="2"),
+        zones=[zone("silent", 3, None)],
+        tls={"ended": 2, "failed": 1},
+        reload_error="refused",
+        records_error="full",
+        state_problem="away",
+        handover_problem="no",
+    )
+    for parts in ([good, bad], [bad, good]):
+        total = sums.of(parts)
+        assert total.upstream == UpstreamStatus("u", False, "new", "2")
+        [found] = total.zones
+        assert (found.state, found.asked, found.last_failure) == ("silent", 5, "late")
+        assert total.tls == {"ended": 3, "failed": 1}
+        problems = total.reload_error, total.records_error, total.state_problem
+        assert (*problems, total.handover_problem) == ("refused", "full", "away", "no")
+    assert sums.of([good, status()]).upstream.healthy is True
+    assert sums.of([status(), status()]).upstream.healthy is None
 
 
 # Clients
@@ -500,6 +552,54 @@ async def test_a_hung_worker_holds_nobody_up_for_long(proxy):
         assert (await asyncio.wait_for(workers.greeted(address), 5))[0] == GREETING
     new = await another(proxy, workers, 1)
     assert new.pids[0] == workers.pids[0]
+
+
+async def test_a_worker_that_cannot_get_going_is_not_waited_for(proxy):
+    broken = (
+        "import sender_filter.io.worker as w; work = w.work;"
+        "w.work = lambda front, given: 1 if given.replaces else work(front, given)"
+    )
+    workers = await started(proxy, Backend(), KNOWN_HOSTS, change=broken)
+    os.kill(workers.pids[1], signal.SIGKILL)
+    await proxy.says("ended with code 1")
+    for address in (FIRSTS, SECONDS):
+        assert (await asyncio.wait_for(workers.greeted(address), 5))[0] == GREETING
+    begin = time.monotonic()
+    for command in ["block", "check"] * 10:
+        request = Request(command, SECONDS)
+        await asyncio.to_thread(control.ask, [proxy.directory / "control"], request)
+    assert time.monotonic() < begin + 10 * siblings.SIGN_SECONDS
+
+
+async def test_what_another_gateway_finds_reaches_both_and_is_recorded_once(proxy, server):
+    both = KNOWN_HOSTS + '[profiler.spam]\nenabled = "on"\ntotal_messages = 3\nrate_percent = 1\n'
+    workers = await started(proxy, Postfix(), f'url = "{server.url}"\n{both}')
+    rules = workers_settings(proxy).profiler
+    state = Redis(server.url)
+    other = Keeper(Profiler(rules, "another gateway"), state, lambda _: None)
+    await other.start()
+    origins = {owner(each): each for each in ("192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4")}
+    for number, origin in origins.items():
+        other.block(networks.parse(f"127.0.0.{200 + number}")[0], time.time() + 60, "")
+        other.seen(Seen(addresses.parse(origin), time.time(), "message"))
+    other.turn()
+    for origin in origins.values():
+        async with asyncio.timeout(10):
+            while not (await proxy.ask("profile", origin)).get("figures"):
+                await asyncio.sleep(0.05)
+        [figures_] = (await proxy.ask("profile", origin))["figures"]
+        assert (figures_["bad"], figures_["total"]) == (0, 1)
+    for number in (0, 1):
+        for accepting in (0, 1):
+            with workers.only(accepting):
+                greeting = (await workers.greeted(f"127.0.0.{200 + number}"))[0]
+                assert greeting.startswith(b"421 ")
+    await recorded(proxy, 2, event="block", change="started")
+    await other.close()
+
+
+def workers_settings(proxy):
+    return loading.load(proxy.config).config
 
 
 async def test_what_both_have_counted_outlives_a_kill(proxy):
