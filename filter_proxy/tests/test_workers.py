@@ -51,6 +51,13 @@ FIRSTS, SECONDS = owned_by(0)[0], owned_by(1)[0]
 """An address of each worker."""
 
 
+PATIENT = "from sender_filter.io import siblings; siblings.SIGN_SECONDS = 20.0"
+
+
+def ask(proxy, command, address):
+    return control.ask([proxy.directory / "control"], Request(command, address))
+
+
 class Workers:
     """The two workers of a filter."""
 
@@ -309,15 +316,19 @@ async def test_sessions_of_known_hosts_stay_where_they_came_in(proxy):
 # What is counted of others than the client
 
 
-async def deliver(workers, accepting, origin, client=FIRSTS, sender="a@example.test"):
-    """Send a message by way of a known host; the reply to its end."""
-    reader, writer = await workers.accepted_by(accepting, client)
-    smtp = Client(reader, writer)
+async def say_message(link, origin, sender="a@example.test"):
+    """Send a message that comes from an origin; the reply to its end."""
+    smtp = Client(*link)
     lines = (f"MAIL FROM:<{sender}>", "RCPT TO:<b@example.test>", "DATA", received(origin))
     await smtp.reply()
     end = [await smtp.say(line) for line in lines][-1]
-    writer.close()
+    smtp.writer.close()
     return end
+
+
+async def deliver(workers, accepting, origin, client=FIRSTS, sender="a@example.test"):
+    """The same over a new connection."""
+    return await say_message(await workers.accepted_by(accepting, client), origin, sender)
 
 
 async def test_messages_of_an_origin_are_counted_together_whoever_brings_them(proxy):
@@ -354,6 +365,54 @@ async def test_messages_of_a_sender_are_counted_together(proxy, sender):
     assert block["address"] == f"<{sender}>"
 
 
+async def waits_for_its_owner(workers, accepting, *message):
+    """The reply to a message, which is judged only when the other worker has said all it knows."""
+    other = 1 - accepting
+    client = owned_by(accepting)[1]
+    link = await workers.accepted_by(accepting, client)
+    os.kill(workers.pids[other], signal.SIGSTOP)
+    try:
+        judged = asyncio.create_task(say_message(link, *message))
+        await asyncio.sleep(0.5)
+        assert not judged.done()
+    finally:
+        os.kill(workers.pids[other], signal.SIGCONT)
+    return await judged
+
+
+async def test_a_sender_is_judged_by_what_its_worker_has_counted_until_then(proxy):
+    more = '[throttling]\nmode = "on"\nsender = { most_messages = 1 }\n'
+    workers = await started(proxy, Postfix(), more, change=PATIENT)
+    senders = [f"{letter}@example.test" for letter in "abcdefgh"]
+    sender = next(each for each in senders if Shares(2).of(Sender.of(each)) == 1)
+    assert (await deliver(workers, 0, "192.0.2.1", FIRSTS, sender))[:3] == "250"
+    assert (await waits_for_its_owner(workers, 0, "192.0.2.1", sender))[:3] == "450"
+
+
+class Refusing(Postfix):
+    """Refuses each message at its end."""
+
+    async def _talk(self, reader, writer):
+        writer.write(b"220 backend\r\n")
+        while line := await reader.readline():
+            command = line.strip().upper()
+            if command == b"DATA":
+                writer.write(b"354 go on\r\n")
+                await self._content(reader)
+                writer.write(b"554 5.7.1 not wanted\r\n")
+            else:
+                writer.write(b"250 2.1.0 Ok\r\n")
+
+
+async def test_an_origin_is_judged_by_what_its_worker_has_counted_until_then(proxy):
+    rule = '[profiler.bounced]\nenabled = "on"\ntotal_messages = 0\nrate_percent = 1\n'
+    workers = await started(proxy, Refusing(), KNOWN_HOSTS + rule, change=PATIENT)
+    origin = next(each for each in (f"192.0.2.{n}" for n in range(9)) if owner(each) == 1)
+    link = await workers.accepted_by(0, FIRSTS)
+    assert (await say_message(link, origin))[:3] == "554"
+    assert (await waits_for_its_owner(workers, 0, origin))[:3] == "421"
+
+
 async def test_a_report_about_a_message_that_nobody_knows_counts_once_against_the_client(proxy):
     rule = '[profiler.spam]\nenabled = "on"\ntotal_messages = 0\nrate_percent = 1\n'
     await started(proxy, Postfix(), rule + '[profiler.virus]\nenabled = "on"\n')
@@ -383,6 +442,18 @@ async def test_an_operators_word_counts_at_once_for_both(proxy):
     changes = await recorded(proxy, 4, event="block")
     assert [each["change"] for each in changes] == ["started", "removed"] * 2
     await recorded(proxy, 6, event="order")
+
+
+async def test_an_order_is_answered_when_both_know_of_it(proxy):
+    workers = await started(proxy, Backend(), change=PATIENT)
+    with workers.only(0):
+        order = asyncio.create_task(asyncio.to_thread(ask, proxy, "block", FIRSTS))
+        async with asyncio.timeout(10):
+            while (await asyncio.to_thread(ask, proxy, "check", FIRSTS)).function != "blocked":
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(0.5)
+        assert not order.done()
+    assert (await order).text == f"{FIRSTS} is blocked"
 
 
 async def test_the_end_of_a_block_is_recorded_once(proxy):
@@ -566,8 +637,7 @@ async def test_a_worker_that_cannot_get_going_is_not_waited_for(proxy):
         assert (await asyncio.wait_for(workers.greeted(address), 5))[0] == GREETING
     begin = time.monotonic()
     for command in ["block", "check"] * 10:
-        request = Request(command, SECONDS)
-        await asyncio.to_thread(control.ask, [proxy.directory / "control"], request)
+        await asyncio.to_thread(ask, proxy, command, SECONDS)
     assert time.monotonic() < begin + 10 * siblings.SIGN_SECONDS
 
 

@@ -152,7 +152,7 @@ class Siblings:
 
     async def leave(self) -> None:
         """Hear nobody any more; what others have passed on until they know was heard then."""
-        await self._sign_of(self._present, leaving=True, seconds=_LEAVING_SECONDS)
+        await self._sign_of(self._present, _LEAVING_SECONDS, leaving=True)
         for task in self._paying.values():
             task.cancel()
         if self._desk.box is not None:
@@ -251,13 +251,13 @@ class Siblings:
 
     async def caught_up(self) -> None:
         """Wait until all others have taken up what was told them."""
-        await self._sign_of(self._present)
+        await self._sign_of(self._present, SIGN_SECONDS)
 
     async def caught_up_on(self, subject: Network | Sender) -> None:
         """Wait until what its worker knows of a subject by now is known here."""
         owner = self.owner(subject)
         if owner != self.worker and self._hears(owner):
-            await self._sign_of([owner])
+            await self._sign_of([owner], SIGN_SECONDS)
 
     async def caught_up_on_address(self, address: Address) -> None:
         """The same of an address."""
@@ -331,7 +331,7 @@ class Siblings:
         return self._desk.send(worker, letters.encode(letter), connection)
 
     async def _sign_of(
-        self, workers: Sequence[int], *, leaving: bool = False, seconds: float = SIGN_SECONDS
+        self, workers: Sequence[int], seconds: float, *, leaving: bool = False
     ) -> None:
         """Wait until workers have come to this point, but not for ever."""
         signs: dict[int, asyncio.Future[None]] = {}
