@@ -8,11 +8,13 @@ import time
 import pytest
 
 from sender_filter.core import addresses, networks
-from sender_filter.core.profiler import CountRow
+from sender_filter.core.profiler import CountRow, Profiler
+from sender_filter.core.profiler.rules import Rules
 from sender_filter.core.runtime_lists import Entry
 from sender_filter.core.subject import Subjects
-from sender_filter.state import sqlite
+from sender_filter.state import Keeper, sqlite
 from sender_filter.state import through as through_module
+from sender_filter.state.memory import Memory
 from sender_filter.state.through import Through
 
 
@@ -46,6 +48,29 @@ class Listening:
 
     def own_counts(self):
         return self.rows
+
+
+class Follower:
+    """The part of a worker that is not the first."""
+
+    leads = False
+
+    def share(self, entry):
+        raise AssertionError(entry)
+
+    def mine(self, rows):
+        return list(rows)
+
+
+async def test_what_comes_from_the_store_is_the_first_workers_to_record_and_to_tell():
+    recorded = []
+    state = Memory()
+    keeper = Keeper(Profiler(Rules(), "x"), state, recorded.append, colleagues=Follower())
+    await keeper.start()
+    keeper.entries_came([entry(1)])
+    assert len(keeper.lists) == 1
+    assert recorded == []
+    await keeper.close()
 
 
 def row(number):

@@ -173,7 +173,7 @@ def test_a_worker_that_leaves_gives_its_place_to_the_next():
     next_one = board.place(0)
     next_one.put(1)
     assert other.total() == 5
-    board.clear(1)
+    board.place(1)
     assert next_one.total() == 1
 
 

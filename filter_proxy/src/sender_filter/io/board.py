@@ -18,17 +18,13 @@ class Board:
         self._sessions = _numbers(workers)
         self._failing = _numbers(workers)
 
-    def clear(self, worker: int) -> None:
-        """A worker is gone, and its sessions with it."""
-        self._sessions[worker] = 0
-
     def failing(self, worker: int, *, fails: bool) -> None:
         """Whether a worker has ended before it was ready, and the next one may as well."""
         self._failing[worker] = fails
 
     def place(self, worker: int) -> "Place":
-        """The place of a worker that begins."""
-        self.clear(worker)
+        """The place of a worker that begins, which the one before it may not have cleared."""
+        self._sessions[worker] = 0
         return Place(worker, self._sessions, self._failing)
 
 

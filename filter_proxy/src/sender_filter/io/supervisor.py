@@ -214,7 +214,6 @@ class Supervisor:
         elif child.ready or self._proven:
             log.error("worker %d %s: another one takes its place", child.pid, how)
             slot.serving = None
-            self._board.clear(slot.number)
             if not child.ready:
                 slot.put_off()
                 self._board.failing(slot.number, fails=True)
