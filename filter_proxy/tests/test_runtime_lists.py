@@ -52,7 +52,9 @@ def test_a_block_for_good_does_not_stop():
     assert lists.block(addresses.parse("192.0.2.1"), NOW + 1e9).permanent
 
 
-@pytest.mark.parametrize("makers", itertools.permutations(["operator", "profiler", "throttling"]))
+@pytest.mark.parametrize(
+    "makers", [*itertools.permutations(["operator", "profiler", "throttling"])]
+)
 def test_an_operators_word_goes_before_what_a_rule_has_made(makers):
     lists = RuntimeLists()
     for who in makers:

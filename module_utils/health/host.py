@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..postfix import programs
 from ..topology import filter_status, fronts
 from . import decisions, mail_log
 from .mail_log import Line
@@ -138,7 +139,12 @@ def _files(folder: Path) -> int:
 def _output(*command: str) -> str:
     try:
         return subprocess.run(
-            command, check=True, capture_output=True, text=True, timeout=COMMAND_SECONDS
+            command,
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            env=programs.environment(),
         ).stdout
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", "") or error

@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from .checks import Problem, Severity, main_problems, master_problems
 from .errors import InvalidConfig
 from .main_cf import MainDocument
 from .master_cf import MasterDocument
+from .programs import find_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 _TIMEOUT_SECONDS = 300
 _LONG_AGO = 0
 _LAST_MESSAGES = 5
-_SBIN = ":/usr/sbin:/usr/local/sbin:/sbin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,19 +172,6 @@ def default_of(config_dir: str | Path, name: str) -> str:
     folder = Path(config_dir)
     with stage(folder, read_files(folder)) as staged:
         return staged.ask("postconf", "-dh", name)[0].strip()
-
-
-def find_program(name: str) -> str:
-    """Return the path of a command of Postfix.
-
-    Raises:
-        InvalidConfig: it is not installed.
-    """
-    path = shutil.which(name, path=os.environ.get("PATH", "") + _SBIN)
-    if path is None:
-        msg = f"there is no program '{name}' on this host; install Postfix"
-        raise InvalidConfig(msg)
-    return path
 
 
 def _findings(files: Mapping[str, bytes], programs: str | None) -> list[_Finding]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..postfix import programs
 from ..postfix.checks import Severity, master_problems
 from ..postfix.master_cf import MasterDocument
 from . import filter_status, fronts, model
@@ -275,5 +276,11 @@ def host_has_ipv6(proc: Path = PROC) -> bool:
 def run(command: list[str], timeout: float = 60) -> subprocess.CompletedProcess[str]:
     """Run a program without a shell, its output as text."""
     return subprocess.run(
-        command, capture_output=True, text=True, errors="replace", timeout=timeout, check=False
+        command,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=timeout,
+        check=False,
+        env=programs.environment(),
     )

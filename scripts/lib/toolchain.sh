@@ -44,21 +44,19 @@ use_environment() { # NAME (control, test or fuzz)
   export ANSIBLE_CONFIG=$ROOT/ansible.cfg
 }
 
-# How pip takes what a program needs out of its archive, and from nowhere else.
-FROM_ARCHIVE=(install --quiet --disable-pip-version-check --no-index --require-hashes)
-
-# Unpacks the archive of the filter, or with --console of its console, for that version of Python.
-unpack_archive() { # FOLDER [--console] PYTHON
-  local archive
+# Unpacks the filter, or with --console its console, for a version of Python into the virtual environment FOLDER, as a
+# gateway has it.
+unpack_release() { # FOLDER [--console] PYTHON
+  local archive program
   archive=$("$ROOT/scripts/wheelhouse" "${@:2}" | tail -n 1)
-  tar -C "$1" -xzf "$archive"
+  tar -xOf "$archive" "${*: -1}.tar.gz" | tar -C "$1" -xz
+  for program in "$1"/bin/sender*; do sed -i "1s|.*|#!$1/bin/python|" "$program"; done
 }
 
-# Installs the filter, or with --console its console, as a gateway gets it: out of the archive, in an environment of its own.
+# The same in an environment of its own, for the Python that runs here.
 install_filter() { # FOLDER [--console]
-  unpack_archive "$@" "$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
-  python3 -m venv "$1"
-  "$1/bin/pip" "${FROM_ARCHIVE[@]}" --find-links "$1/wheels" --requirement "$1/requirements.txt"
+  python3 -m venv --without-pip "$1"
+  unpack_release "$@" "$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
 }
 
 mkdir -p "$CACHE"
