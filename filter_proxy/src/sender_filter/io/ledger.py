@@ -30,6 +30,7 @@ from sender_filter.state.through import Through
 MOST_TAKEN = 50_000
 """Messages of which is remembered whose they were, until the scan service has seen them."""
 
+_MOST_DEEDS = 200  # of which a letter to a sibling has room for, whatever they are
 _TURN_SECONDS = 1.0
 
 
@@ -221,8 +222,10 @@ class Ledger:
 
     def _count(self, deeds: Sequence[Seen]) -> None:
         """Count what an address did where it belongs."""
-        if deeds and not self._siblings.tell_deeds(deeds):
-            self.deeds_told(deeds)
+        for start in range(0, len(deeds), _MOST_DEEDS):
+            part = deeds[start : start + _MOST_DEEDS]
+            if not self._siblings.tell_deeds(part):
+                self.deeds_told(part)
 
     def _count_sender(self, sender: Sender) -> None:
         counts = self._config.throttling.sender.most_messages > 0

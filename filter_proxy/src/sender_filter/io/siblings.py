@@ -108,6 +108,7 @@ class Siblings:
         self._away: set[int] = set()
         self._owed: set[int] = set()
         self._paying: dict[int, asyncio.Task[None]] = {}
+        self._arriving: set[asyncio.Task[None]] = set()
         self._signs: dict[int, asyncio.Future[None]] = {}
         self._numbers = itertools.count(int.from_bytes(os.urandom(6)))  # no predecessor's
         self._loop = asyncio.get_running_loop()
@@ -148,12 +149,14 @@ class Siblings:
     def arrive(self) -> None:
         """Tell the others that a former worker has a successor here."""
         for each in self.others:
-            self._send(each, Arrived(self.worker))
+            task = self._loop.create_task(self._insist(each, Arrived(self.worker)))
+            self._arriving.add(task)
+            task.add_done_callback(self._arriving.discard)
 
     async def leave(self) -> None:
         """Hear nobody any more; what others have passed on until they know was heard then."""
         await self._sign_of(self._present, _LEAVING_SECONDS, leaving=True)
-        for task in self._paying.values():
+        for task in (*self._paying.values(), *self._arriving):
             task.cancel()
         if self._desk.box is not None:
             self._loop.remove_reader(self._desk.box)
@@ -330,10 +333,17 @@ class Siblings:
             return False
         return self._desk.send(worker, letters.encode(letter), connection)
 
+    async def _insist(self, worker: int, letter: Letter) -> None:
+        """Say it as soon as there is room in the box."""
+        while worker not in self._away and not self._send(worker, letter):
+            await asyncio.sleep(_FULL_SECONDS)
+
     async def _sign_of(
         self, workers: Sequence[int], seconds: float, *, leaving: bool = False
     ) -> None:
-        """Wait until workers have come to this point, but not for ever."""
+        """Wait until workers have come to this point, but not for ever; who has left hears none."""
+        if self._desk.box is None:
+            return
         signs: dict[int, asyncio.Future[None]] = {}
         for each in workers:
             number = next(self._numbers)
@@ -359,8 +369,7 @@ class Siblings:
             self._owed.discard(worker)
             entries = list(self._hearer.own_entries())
             async for parcel in _slowly(_parcels(map(entry_to_text, entries))):
-                while worker not in self._away and not self._send(worker, Entries(parcel)):
-                    await asyncio.sleep(_FULL_SECONDS)
+                await self._insist(worker, Entries(parcel))
 
 
 async def _ask(connection: socket.socket, request: Request) -> Answer:
