@@ -16,6 +16,9 @@ from sender_filter.state.interface import Listener, Pending, State
 
 _SURELY_KEPT_SECONDS = 10.0
 _AGAIN_SECONDS = 1.0
+_CLOSING_SECONDS = (
+    1.0  # a store that is away then is waited for no longer; records are to be closed
+)
 
 
 class Through:
@@ -105,5 +108,5 @@ class Through:
         """Write what is left."""
         self.part()
         if self._reopening is not None:
-            await self._reopening
+            await asyncio.wait([self._reopening], timeout=_CLOSING_SECONDS)
         await self._store.close()
