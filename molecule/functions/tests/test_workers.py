@@ -124,7 +124,7 @@ def test_each_client_leaves_its_records_whichever_worker_it_belongs_to(
 def test_connections_of_an_address_are_counted_exactly(fleet: Fleet, client: Client) -> None:
     fleet.configure(
         workers=2,
-        approved=[client.address],
+        approved=[client.address, f"{client.address6}/64"],  # the mail that runs beside
         throttling_enabled=True,
         throttling_address={"most_connections": FEW, "block_seconds": 600},
     )
@@ -136,6 +136,8 @@ def test_connections_of_an_address_are_counted_exactly(fleet: Fleet, client: Cli
             for pid in pids:  # both know it
                 with stopped(gateway, pid):
                     assert greeting_of(client, gateway.host, source).startswith("421")
+            gateway.host.run(f"senderfilter block remove {client.source(source)}")
+            assert greeting_of(client, gateway.host, source).startswith("220")
         assert workers(gateway) == pids
 
 
