@@ -267,8 +267,11 @@ class Siblings:
         await self.caught_up_on(self._subjects.of(address))
 
     async def ask(self, worker: int, request: Request, seconds: float) -> Answer | None:
-        """Ask another worker what may be asked on a control socket; None: it does not answer."""
-        if not self._hears(worker):
+        """Ask another worker what may be asked on a control socket; None: it does not answer.
+
+        An answer may have to wait for the DNS. Whether one will come at all is known sooner.
+        """
+        if not self._hears(worker) or not await self._sign_of([worker], SIGN_SECONDS):
             return None
         ours, theirs = socket.socketpair()
         with theirs:
@@ -340,10 +343,14 @@ class Siblings:
 
     async def _sign_of(
         self, workers: Sequence[int], seconds: float, *, leaving: bool = False
-    ) -> None:
-        """Wait until workers have come to this point, but not for ever; who has left hears none."""
+    ) -> bool:
+        """Wait until workers have come to this point, but not for ever; who has left hears none.
+
+        Returns:
+            Whether all of them have.
+        """
         if self._desk.box is None:
-            return
+            return False
         signs: dict[int, asyncio.Future[None]] = {}
         for each in workers:
             number = next(self._numbers)
@@ -355,6 +362,7 @@ class Siblings:
         finally:
             for number in signs:
                 del self._signs[number]
+        return len(signs) == len(workers) and all(sign.done() for sign in signs.values())
 
     def _owe(self, worker: int) -> None:
         """A worker has missed something: tell it all, as its box has room."""
