@@ -15,9 +15,11 @@ from ansible.plugins.action import ActionBase
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
-    """The control node's half of the module of the same name."""
+    """The control node's half of the module of the same name.
 
-    TRANSFERS_FILES = True
+    It does not say so by ``TRANSFERS_FILES``: that would make a folder on each host before anybody
+    knows that it is needed.
+    """
 
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
@@ -28,21 +30,20 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if "python" not in result:
             return result
         archive = Path(self._task.args["archive"])
-        try:
-            with _part(archive, result.pop("python")) as part:
-                result.update(self._send(part, task_vars))
-        finally:
-            self._remove_tmp_path(self._connection._shell.tmpdir)
+        with _part(archive, result.pop("python")) as part:
+            result.update(self._send(part, task_vars))
         return result
 
     def _send(self, part: Path, task_vars: dict[str, Any] | None) -> dict[str, Any]:
-        shell = self._connection._shell
-        if shell.tmpdir is None:
-            self._make_tmp_path()
-        sent = self._transfer_file(str(part), shell.join_path(shell.tmpdir, part.name))
-        self._fixup_perms2((shell.tmpdir, sent))
-        arguments = {**self._task.args, "sent": sent}
-        done: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
+        folder = self._make_tmp_path()
+        try:
+            place = self._connection._shell.join_path(folder, part.name)
+            sent = self._transfer_file(str(part), place)
+            self._fixup_perms2((folder, sent))
+            arguments = {**self._task.args, "sent": sent}
+            done: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
+        finally:
+            self._remove_tmp_path(folder)
         return done
 
 
