@@ -43,7 +43,13 @@ class SenderFilter(Server):
     name = "sender filter"
 
     def __init__(
-        self, folder: Path, port: int, upstream: int, policy: str, handover: str = ""
+        self,
+        folder: Path,
+        port: int,
+        upstream: int,
+        policy: str,
+        handover: str = "",
+        workers: int = 1,
     ) -> None:
         """Blocks a network and nobody else; ``handover`` is more of the section upstream."""
         super().__init__(folder)
@@ -54,7 +60,7 @@ class SenderFilter(Server):
         (folder / "records").mkdir(exist_ok=True)
         self._config = folder / "config.toml"
         self._config.write_text(
-            f'[listen]\naddresses = ["127.0.0.1:{port}"]\n'
+            f'[listen]\naddresses = ["127.0.0.1:{port}"]\nworkers = {workers}\n'
             f'[upstream]\naddress = "127.0.0.1:{upstream}"\n{handover}'
             '[lists]\nblocked = ["blocked.list"]\napproved = ["approved.list"]\n'
             f"[limits]\nsessions = {most_sessions()}\nsessions_per_address = 0\n"

@@ -25,6 +25,7 @@ def measure(folder: Path, load: Load, seconds: float) -> list[dict[str, Any]]:
     sink, bare = Sink(folder / "sink", 2600, header=True), Sink(folder / "bare", 2601, header=False)
     full = SenderFilter(folder / "full", 2800, sink.port, FULL_POLICY)
     lists = SenderFilter(folder / "lists", 2801, sink.port, LISTS_ONLY)
+    both = SenderFilter(folder / "both", 2802, sink.port, FULL_POLICY, workers=2)
     haproxy, nginx = (
         HAProxy(folder / "haproxy", sink.port),
         Nginx(folder / "nginx", sink.port, bare.port),
@@ -36,23 +37,25 @@ def measure(folder: Path, load: Load, seconds: float) -> list[dict[str, Any]]:
         longer = max(1.0, sessions / 300)
         return lambda: load.run("mail", port, sessions, seconds * longer).per_second
 
-    with running(sink, bare, full, lists, haproxy, nginx):
+    with running(sink, bare, full, lists, both, haproxy, nginx):
         for size in SIZES:
             figures = in_turn(
                 {
                     "full policy": rate(full.port, size),
                     "lists only": rate(lists.port, size),
+                    "full policy, 2 workers": rate(both.port, size),
                     "HAProxy": rate(haproxy.port, size),
                     "nginx stream": rate(nginx.port, size),
                     "nginx mail": rate(nginx.mail, size),
                 }
             )
-            for policy in ("full policy", "lists only"):
+            for policy in ("full policy", "lists only", "full policy, 2 workers"):
                 for peer in ("HAProxy", "nginx stream", "nginx mail"):
                     name = f"messages a second to a sink, {policy}, {size} at once: {peer}"
                     least = 0.9 if peer == "HAProxy" else None
                     rows.append(row(name, figures[policy], figures[peer], "1/s", least=least))
-        rows += _costs(load, seconds, {"full policy": full, "lists only": lists}, haproxy)
+        policies = {"full policy": full, "lists only": lists, "full policy, 2 workers": both}
+        rows += _costs(load, seconds, policies, haproxy)
         for policy, server in (("full policy", full), ("lists only", lists)):
             rows += _latency(load, seconds, policy, server, haproxy)
     return rows

@@ -14,6 +14,9 @@ from proxy_header import header_length, read_header
 
 COMMAND = Path(sys.executable).with_name("senderfilter")
 
+WORKERS = int(os.environ.get("TEST_WORKERS", "1"))
+"""How many workers a filter has if a test does not say; what it does must not depend on that."""
+
 # Passes sockets as systemd does: from descriptor 3 on, their number in the environment.
 ACTIVATE = """
 import os, sys
@@ -91,9 +94,9 @@ class Filter:
         self.lists["blocked"].write_text(blocked)
         self.lists["approved"].write_text(approved)
 
-    def configure(self, backend_port, *, listen='"127.0.0.1:0"', more=""):
+    def configure(self, backend_port, *, listen='"127.0.0.1:0"', workers=WORKERS, more=""):
         self.config.write_text(
-            f"[listen]\naddresses = [{listen}]\n"
+            f"[listen]\naddresses = [{listen}]\nworkers = {workers}\n"
             f'[upstream]\naddress = "127.0.0.1:{backend_port}"\nconnect_seconds = 2\n'
             f'[lists]\nblocked = ["{self.lists["blocked"]}"]\n'
             f'approved = ["{self.lists["approved"]}"]\n'

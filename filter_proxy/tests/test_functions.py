@@ -384,7 +384,8 @@ async def test_a_domain_on_a_list_stands_for_its_hosts_and_those_that_take_its_m
     assert (await proxy.ask("check", "203.0.113.22"))["function"] == "none"
     zones.stop()
     proxy.signal(signal.SIGHUP)
-    await proxy.says("reloaded")
+    await proxy.hears("RELOADING=1")
+    await proxy.hears("READY=1")
     assert (await proxy.ask("check", "203.0.113.20"))["function"] == "blocked"
     assert postfix.messages == []
 

@@ -314,7 +314,8 @@ async def test_the_switch_is_taken_up_by_a_reload(proxy, service):
     text = proxy.config.read_text()
     proxy.config.write_text(text.replace('handover = "pass"', 'handover = "relay"'))
     proxy.signal(signal.SIGHUP)
-    await proxy.says("reloaded in")
+    await proxy.hears("RELOADING=1")
+    await proxy.hears("READY=1")
     reader, writer = await proxy.connect()
     await converse(reader, writer, b"220 backend\r\n")
 

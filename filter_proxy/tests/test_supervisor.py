@@ -242,7 +242,7 @@ async def test_a_worker_stuck_at_its_end_is_ended_by_the_kernel(proxy, port25):
     for day in (today, today + timedelta(days=1)):
         os.mkfifo(proxy.records / f"decisions-{day}.jsonl")  # opening it for writing never ends
     backend = await Backend().start()
-    proxy.configure(backend.port, more="[limits]\ndrain_seconds = 0.1\n")
+    proxy.configure(backend.port, workers=1, more="[limits]\ndrain_seconds = 0.1\n")
     change = "import sender_filter.io.worker as w; w._LAST_WORDS_SECONDS = w._GRACE_SECONDS = 0.4"
     await proxy.start(sockets=[port25], change=change)
     worker, session = await proxy.worker(), await greeted(port25)

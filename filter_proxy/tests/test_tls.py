@@ -287,7 +287,8 @@ async def test_tls_is_for_everybody_also_where_nothing_is_judged(proxy, certific
     postfix = await started(proxy, certificate, more="")
     proxy.write_lists(approved="127.0.0.3\n")
     proxy.signal(signal.SIGHUP)
-    await proxy.says("reloaded")
+    await proxy.hears("RELOADING=1")
+    await proxy.hears("READY=1")
     client = await Client.of(proxy, address)
     assert await client.secure() == certificate.der
     assert await client.say("EHLO x") == "250-backend|250 CHUNKING"
@@ -304,7 +305,8 @@ async def test_a_renewed_certificate_is_taken_up_and_a_bad_one_is_not(proxy, cer
     before = await running.secure()
     certificate.make()
     proxy.signal(signal.SIGHUP)
-    await proxy.says("reloaded")
+    await proxy.hears("RELOADING=1")
+    await proxy.hears("READY=1")
     renewed = await (await Client.of(proxy)).secure()
     assert renewed == certificate.der != before
     certificate.key.write_text(Certificate(proxy.directory, "other").key.read_text())
@@ -318,8 +320,8 @@ async def test_a_renewed_certificate_is_taken_up_and_a_bad_one_is_not(proxy, cer
     assert problem in proxy.run("check-config", check=False).stderr
     assert await (await Client.of(proxy)).secure() == renewed
     proxy.write_lists(blocked="# nobody\n")  # so that the next worker looks at the files as well
-    worker = await proxy.worker()
-    subprocess.run(["kill", "-KILL", str(worker)], check=True)
+    for each in (await proxy.status())["workers"]:
+        subprocess.run(["kill", "-KILL", str(each["pid"])], check=True)
     await proxy.says("the last good ones are")
     while True:
         with contextlib.suppress(AssertionError):

@@ -20,8 +20,9 @@ WORDS = [
     b"[listen]", b"[upstream]", b"[lists]", b"[known_hosts]", b"[profiler.virus]", b"[reputation]",
     b"[[reputation.zones]]", b"[throttling.address]", b"[state]", b"[limits]", b"[log]", b" = ",
     b"[control]", b"[metrics]", b"address", b"mode", b'"shadow"', b'"off"', b"weight", b"true",
-    b"sessions_per_address", b"enabled", b"inf", b"nan", b"1e9", b"0x7fffffff", b"2026-01-01",
-    b'"""', b"\\u0000", b"networks", b"networks = [", b"\xef\xbb\xbf", b"[[[[[[[[", b"{a={a=",
+    b"sessions_per_address", b"enabled", b"workers", b"inf", b"nan", b"1e9", b"0x7fffffff",
+    b"2026-01-01", b'"""', b"\\u0000", b"networks", b"networks = [", b"\xef\xbb\xbf", b"[[[[[[[[",
+    b"{a={a=",
 ]  # fmt: skip
 
 

@@ -24,14 +24,14 @@ _FILES_BESIDE = 64
 @options.config_option("The configuration file.")
 @click.option("--inline", is_flag=True, help="Be Postfix's before-queue filter, by [inline].")
 def serve(path: Path | None, *, inline: bool) -> None:
-    """Run the filter in the foreground: a supervisor, and a worker that serves.
+    """Run the filter in the foreground: a supervisor, and the workers that serve.
 
-    SIGHUP loads configuration and lists anew. SIGTERM stops: the worker takes nobody new and
+    SIGHUP loads configuration and lists anew. SIGTERM stops: a worker takes nobody new and
     ends when its sessions have, or after limits.drain_seconds.
 
-    With sockets from systemd the supervisor ends at once on SIGTERM and leaves the worker to its
-    sessions, so that the next filter can start beside it. With sockets of its own it waits for
-    the worker, and a second SIGTERM cuts the sessions.
+    With sockets from systemd the supervisor ends at once on SIGTERM and leaves the workers to
+    their sessions, so that the next filter can start beside them. With sockets of its own it waits
+    for them, and a second SIGTERM cuts the sessions.
     """
     journal.set_up()
     front: FrontName = "inline" if inline else "edge"
@@ -39,12 +39,14 @@ def serve(path: Path | None, *, inline: bool) -> None:
     log.info("%s: %s", settings.path, loading.summary(settings))
     _raise_file_limit(settings.config.limits.sessions)
     try:
-        sockets, shared = listeners.open_all(
-            fronts.of(settings.config, front).addresses, on_loopback=inline
-        )
+        place = fronts.of(settings.config, front)
+        sockets, shared = listeners.open_all(place.addresses, on_loopback=inline)
         notifier = Notifier(os.environ)
         work = functools.partial(worker.work, front)
-        code = Supervisor(settings, sockets, notifier, work, shared=shared).run()
+        supervisor = Supervisor(
+            settings, sockets, notifier, work, workers=place.workers, shared=shared
+        )
+        code = supervisor.run()
     except OSError as error:
         raise click.ClickException(error.strerror or str(error)) from None
     raise SystemExit(code)

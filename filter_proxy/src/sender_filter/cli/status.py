@@ -14,6 +14,7 @@ from sender_filter.io.messages.status import (
     ReportsStatus,
     Status,
     UpstreamStatus,
+    WorkerStatus,
     ZoneStatus,
 )
 
@@ -36,6 +37,7 @@ def _rows(answer: Status) -> list[tuple[str, str]]:
     records = f"{answer.records_dropped} dropped"
     if answer.records_error is not None:
         records += f", being lost now: {answer.records_error}"
+    several = len(answer.workers) > 1
     loaded = f"{answer.loaded} in {answer.load_seconds} s"
     if answer.reload_error is not None:
         loaded += f"; last reload refused: {answer.reload_error}"
@@ -43,7 +45,8 @@ def _rows(answer: Status) -> list[tuple[str, str]]:
         ("filter", f"{answer.version}, {answer.state} since {answer.since}"),
         *([("gateway", answer.gateway)] if answer.gateway else []),
         ("release", answer.release),
-        ("processes", f"worker {answer.pid}, supervisor {answer.supervisor}"),
+        ("processes", f"{_workers(answer)}, supervisor {answer.supervisor}"),
+        *((f"worker {one.pid}", _worker(one)) for one in answer.workers if one.pid and several),
         ("listens on", f"{', '.join(answer.listeners)} ({answer.front})"),
         ("sessions", _sessions(answer)),
         ("refused", f"{answer.refusing} now, {answer.refused} in all"),
@@ -69,6 +72,17 @@ def _rows(answer: Status) -> list[tuple[str, str]]:
 def _run_time(answer: Status) -> str:
     known = f"{answer.known_hosts} known hosts, " if answer.known_hosts else ""
     return f"{answer.entries} blocks and approvals, {known}{answer.profiles} profiles"
+
+
+def _workers(answer: Status) -> str:
+    if len(answer.workers) < 2:
+        return f"worker {answer.pid}"
+    pids = (str(one.pid or "one that does not answer") for one in answer.workers)
+    return f"workers {', '.join(pids)}"
+
+
+def _worker(one: WorkerStatus) -> str:
+    return f"{one.sessions} sessions now, {one.relayed} relayed, {one.refused} refused"
 
 
 def _sessions(answer: Status) -> str:

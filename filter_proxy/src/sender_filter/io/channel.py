@@ -33,10 +33,14 @@ class Alive(Struct, frozen=True, tag=True):
     """The worker's event loop turns.
 
     Attributes:
-        text: How it does, in one line.
+        sessions: Sessions relayed now.
+        relayed: Sessions relayed since it started.
+        refused: Clients refused since it started.
     """
 
-    text: str
+    sessions: int = 0
+    relayed: int = 0
+    refused: int = 0
 
 
 class Stopping(Struct, frozen=True, tag=True):

@@ -75,9 +75,14 @@ class ControlSocket:
         task.add_done_callback(self._clients.discard)
 
     async def _serve(self, connection: socket.socket) -> None:
-        await asyncio.get_running_loop().connect_accepted_socket(
-            lambda: _ControlClient(self._handler), connection
-        )
+        await answer_on(connection, self._handler)
+
+
+async def answer_on(connection: socket.socket, handler: Handler) -> None:
+    """Answer whoever asks on a connection."""
+    await asyncio.get_running_loop().connect_accepted_socket(
+        lambda: _ControlClient(handler), connection
+    )
 
 
 class _ControlClient(asyncio.Protocol):

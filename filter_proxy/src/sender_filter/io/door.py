@@ -20,8 +20,10 @@ from sender_filter.core.received.source import Source, Step
 from sender_filter.core.records import Check, End
 from sender_filter.core.replies import Reply
 from sender_filter.core.smtp.transactions import Transaction
+from sender_filter.core.subject import Sender
 from sender_filter.io import recording
 from sender_filter.io.arrival import Arrival, Arrivals
+from sender_filter.io.board import Place
 from sender_filter.io.handover import Handover
 from sender_filter.io.judge import Judge
 from sender_filter.io.ledger import Ledger
@@ -31,6 +33,7 @@ from sender_filter.io.observer import Interests, Observer, Verdict
 from sender_filter.io.recorder import Recorder
 from sender_filter.io.refusing import Guest, RefusedClient, Refusing, WaitingRoom
 from sender_filter.io.relay import Hooks, Session
+from sender_filter.io.siblings import Siblings
 from sender_filter.io.upstream import Upstream
 from sender_filter.settings.loading import Settings
 
@@ -50,6 +53,8 @@ class Services(NamedTuple):
         handover: Hands connections over to Postfix.
         records: Takes the records.
         tally: Counts decisions.
+        siblings: Serve what belongs to them.
+        place: Shows how many sessions there are, here and in all workers.
     """
 
     judge: Judge
@@ -58,6 +63,8 @@ class Services(NamedTuple):
     handover: Handover
     records: Recorder
     tally: Callable[[Decision], None]
+    siblings: Siblings
+    place: Place
 
 
 _NOBODY = Interests(lambda *_: None, None, lambda _: None)
@@ -89,14 +96,15 @@ class Door(ABC):
         self.tls_total: Counter[str] = Counter()
         # Behind Postfix its own limits have been in force (anvil(8), smtpd_timeout).
         expired = None if self.behind_postfix else self._expired
-        self._limits = Limits(lambda: self.settings.config.limits, expired)
+        self._limits = Limits(lambda: self.settings.config.limits, services.place, expired)
         self.sessions = self._limits.sessions
         self.refused = WaitingRoom(self._left, self.patience)
         self.relayed_total = 0
         self.refused_total = 0
-        self._judge, self._ledger, self._upstream, self._handover, self._records, self._tally = (
-            services
-        )
+        self._judge, self._ledger = services.judge, services.ledger
+        self._upstream, self._handover = services.upstream, services.handover
+        self._records, self._tally = services.records, services.tally
+        self._siblings = services.siblings
         self._arrivals = Arrivals()
         self._hooks = Hooks(self._ended, self._spawn, self._worded(replies.upstream_away()))
         self._tasks: set[asyncio.Task[None]] = set()
@@ -105,6 +113,10 @@ class Door(ABC):
     @abstractmethod
     def admit(self, connection: socket.socket, peer: tuple[str, int]) -> None:
         """Decide about a connection that was just accepted."""
+
+    def take_over(self, connection: socket.socket, peer: tuple[str, int]) -> None:
+        """Decide about a connection that a sibling has accepted, of a client that belongs here."""
+        self.admit(connection, peer)
 
     @abstractmethod
     def _refusal(self, session: Session, reply: Reply) -> Refusing:
@@ -117,6 +129,10 @@ class Door(ABC):
     @abstractmethod
     def _is_new(self, who: Arrival) -> bool:
         """Whether it is another connection of a client, to be counted."""
+
+    def has_taken(self, queue_id: str) -> bool:
+        """Whether a message was taken here, so that a report about it is best made here."""
+        return self._ledger.has_taken(queue_id)
 
     def report(self, request: Request) -> None:
         """The scan service has found a message to be bad: it counts against who sent it.
@@ -247,6 +263,8 @@ class Door(ABC):
             origin, decision, walk = await self._judge.of_message(
                 peer, section, behind_postfix=self.behind_postfix
             )
+        if self._ledger.judges_senders:
+            await self._siblings.caught_up_on(Sender.of(sender))
         exempt = decision.settled or self._is_approved(peer)
         if not exempt and (reply := self._ledger.sender_reply(sender)) is not None:
             check = Check("throttling", sender, "match", 0)

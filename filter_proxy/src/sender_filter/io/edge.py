@@ -7,6 +7,7 @@ connection itself.
 import socket
 
 from sender_filter.core import pass_attributes, proxy_protocol
+from sender_filter.core.addresses import Address
 from sender_filter.core.policy import Decision
 from sender_filter.core.records import Check
 from sender_filter.core.refusal import Refusal
@@ -32,11 +33,25 @@ class EdgeDoor(Door):
 
     def admit(self, connection: socket.socket, peer: tuple[str, int]) -> None:
         """Decide about a connection that was just accepted."""
+        self._decide(connection, peer, passes_on=bool(self._siblings.others))
+
+    def take_over(self, connection: socket.socket, peer: tuple[str, int]) -> None:
+        """Decide about a connection that a sibling has accepted, of a client that belongs here."""
+        self._decide(connection, peer, passes_on=False)
+
+    def _decide(self, connection: socket.socket, peer: tuple[str, int], *, passes_on: bool) -> None:
+        """Refuse a client here, leave it to the worker that it belongs to, or go on with it.
+
+        Who is on a list is refused by whichever worker, for they all have the same ones.
+        """
         who = self._arrivals.meet(peer)
         address = who.client.address
         decision = self._judge.by_lists(address)
         if decision.reply is not None:
             self._refuse(connection, who, decision, decision.reply)
+            return
+        passes_on = passes_on and self._is_counted(decision, address)
+        if passes_on and self._siblings.pass_on(connection, peer, address):
             return
         local = arrival.endpoint(connection.getsockname())
         ours = address == local.address
@@ -50,6 +65,16 @@ class EdgeDoor(Door):
         session = Session(who, self._hooks, first=header, ours=ours)
         self._limits.enter(session)
         self._spawn(self._judge_and_serve(connection, session, decision))
+
+    def _is_counted(self, decision: Decision, address: Address) -> bool:
+        """Whether anything is counted of a client by the address that it has connected from.
+
+        Of a known host that is only what throttling counts; all its sessions are not to be one
+        worker's if they need not be.
+        """
+        if decision.function == "approved":
+            return False
+        return self._ledger.throttles or not self._judge.is_known(address)
 
     def _refuse(
         self, connection: socket.socket, who: Arrival, decision: Decision, reply: Reply

@@ -5,7 +5,7 @@ not always who has connected: behind a known host it is the host that a message 
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -40,19 +40,35 @@ class Judgement(NamedTuple):
     walk: Sequence[Step]
 
 
+CatchUp = Callable[[Address], Awaitable[None]]
+"""Waits until what is known of an address elsewhere is known here."""
+
+
+async def _at_once(_address: Address) -> None:
+    """Nothing is known elsewhere."""
+
+
 class Judge:
     """Asks each function. Make it, and call everything, inside the running loop."""
 
-    def __init__(self, settings: Settings, runtime: RuntimeLists, known: RuntimeLists) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        runtime: RuntimeLists,
+        known: RuntimeLists,
+        catch_up: CatchUp = _at_once,
+    ) -> None:
         """Judge by settings and by what is made at run time.
 
         Args:
             settings: What is declared.
             runtime: Blocks and approvals.
             known: Known hosts.
+            catch_up: Waits for what other workers know of an address.
         """
         self._runtime = runtime
         self._known = known
+        self._catch_up = catch_up
         self._settings = settings
         self._reputation: Reputation | None = None
         self._begin()
@@ -117,6 +133,7 @@ class Judge:
             check = Check("known_hosts", str(peer), "match", micros, why)
             return Judgement(origin, Decision("none", "pass", (check,)), walk)
         check = Check("known_hosts", str(origin.address), "no_match", micros, f"hop {origin.hop}")
+        await self._catch_up(origin.address)
         decision = self.by_lists(origin.address)
         decision = decision._replace(checks=(check, *decision.checks))
         decision = await self._by_reputation(decision, origin.address)

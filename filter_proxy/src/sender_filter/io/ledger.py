@@ -5,13 +5,13 @@ import os
 import socket
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from sender_filter.core import replies
 from sender_filter.core.addresses import Address
 from sender_filter.core.policy import FUNCTION_OF
-from sender_filter.core.profiler import Kind, Profiler, Seen
+from sender_filter.core.profiler import CountRow, Kind, Profiler, Seen
 from sender_filter.core.profiler.judgement import Finding
 from sender_filter.core.records import BlockRecord, timestamp
 from sender_filter.core.replies import Reply
@@ -19,15 +19,18 @@ from sender_filter.core.runtime_lists import FOR_EVER, BlockStarted, Entry
 from sender_filter.core.smtp.transactions import Transaction
 from sender_filter.core.subject import Sender, Subjects
 from sender_filter.core.throttling import AddressThrottle, SenderThrottle
+from sender_filter.io.siblings import Siblings
 from sender_filter.settings import schema, secrets
 from sender_filter.settings.schema import Config
 from sender_filter.state import Keeper, Notable
 from sender_filter.state.interface import State
 from sender_filter.state.sqlite import Sqlite
+from sender_filter.state.through import Through
 
 MOST_TAKEN = 50_000
 """Messages of which is remembered whose they were, until the scan service has seen them."""
 
+_MOST_DEEDS = 200  # of which a letter to a sibling has room for, whatever they are
 _TURN_SECONDS = 1.0
 
 
@@ -40,15 +43,24 @@ class Ledger:
         last_report: When it found something last, seconds since the epoch.
     """
 
-    def __init__(self, config: Config, record: Callable[[BlockRecord], None]) -> None:
-        """Count by these settings; ``record`` hears of each block that starts or stops."""
+    def __init__(
+        self, config: Config, record: Callable[[BlockRecord], None], siblings: Siblings
+    ) -> None:
+        """Count by these settings; ``record`` hears of each block that starts or stops.
+
+        What belongs to a sibling is counted there, if it can be told.
+        """
         self._config = config
         self._record = record
+        self._siblings = siblings
         self._subjects = Subjects()
         source = f"{socket.gethostname()}-{os.getpid()}-{time.time():.0f}"
         profiler = Profiler(config.profiler, source, self._subjects)
-        self._store = _store(config.state)
-        self.keeper = Keeper(profiler, self._store, self._note)
+        self._store = _store(config.state, repairs=siblings.leads)
+        self._through = None if siblings.leads else Through(self._store, siblings.keep)
+        self.keeper = Keeper(
+            profiler, self._through or self._store, self._note, colleagues=siblings
+        )
         self._addresses = AddressThrottle(config.throttling.address)
         self._senders = SenderThrottle(config.throttling.sender)
         self._taken: OrderedDict[str, Address | None] = OrderedDict()
@@ -61,6 +73,11 @@ class Ledger:
         """Take up what was kept."""
         await self.keeper.start()
         self._turning = asyncio.get_running_loop().create_task(self._turn())
+
+    def part(self) -> None:
+        """From now on keep by itself what is counted here: the others may leave before."""
+        if self._through is not None:
+            self._through.part()
 
     async def close(self) -> None:
         """Keep what is left."""
@@ -80,12 +97,17 @@ class Ledger:
     @property
     def problem(self) -> str | None:
         """Why nothing is being kept now; None if it is."""
-        return self._store.problem
+        return self._store.problem if self._through is None else self._through.problem
+
+    @property
+    def throttles(self) -> bool:
+        """Whether connections and messages of each address are counted."""
+        return self._config.throttling.mode != "off"
 
     @property
     def reads_along(self) -> bool:
         """Whether anybody wants to know what is said in a session."""
-        return bool(self._config.profiler.enabled()) or self._config.throttling.mode != "off"
+        return bool(self._config.profiler.enabled()) or self.throttles
 
     @property
     def judges_senders(self) -> bool:
@@ -97,7 +119,7 @@ class Ledger:
 
     def connected(self, address: Address) -> None:
         """Count a connection."""
-        if self._config.throttling.mode != "off":
+        if self.throttles:
             self._throttle(self._addresses.connected(self._subjects.of(address), time.time()))
 
     def transaction(self, peer: Address, subject: Address | None, done: Transaction) -> None:
@@ -114,10 +136,13 @@ class Ledger:
                 self._taken.popitem(last=False)
         if subject is not None:
             self._profile(subject, done)
-        if done.outcome == "taken" and self._config.throttling.mode != "off":
-            now = time.time()
-            self._throttle(self._addresses.message(self._subjects.of(peer), now))
-            self._throttle(self._senders.message(Sender.of(done.sender), now))
+        if done.outcome == "taken" and self.throttles:
+            self._throttle(self._addresses.message(self._subjects.of(peer), time.time()))
+            self._count_sender(Sender.of(done.sender))
+
+    def has_taken(self, queue_id: str) -> bool:
+        """Whether a message was taken here, and may be reported, or has been."""
+        return queue_id in self._taken or queue_id in self._reported
 
     def report(
         self,
@@ -131,7 +156,7 @@ class Ledger:
         Args:
             queue_id: Which message it is about.
             kind: What was found.
-            client: Who brought it, if this process has not taken the message itself; the origin
+            client: Who brought it, if no process here has taken the message itself; the origin
                 is not known then.
             may_be_profiled: Whether an address is neither approved nor known, now.
         """
@@ -144,7 +169,7 @@ class Ledger:
             self._reported.popitem(last=False)
         subject = self._taken.pop(queue_id, client)
         if subject is not None and may_be_profiled(subject):
-            self.keeper.seen(Seen(subject, time.time(), kind))
+            self._count([Seen(subject, time.time(), kind)])
 
     def sender_reply(self, sender: str) -> Reply | None:
         """The refusal of a message because of its envelope sender, if it is refused."""
@@ -152,14 +177,60 @@ class Ledger:
         blocked = self.judges_senders and lists.sender_block(Sender.of(sender), time.time())
         return replies.sender_blocked() if blocked else None
 
+    def entries_told(self, entries: Sequence[Entry]) -> None:
+        """Another worker has these in force."""
+        self.keeper.entries_told(entries)
+
+    def rows_told(self, rows: Sequence[CountRow]) -> None:
+        """Others have counted this about addresses that belong here."""
+        self.keeper.rows_told(rows)
+
+    def keep_told(self, worker: int, rows: Sequence[CountRow]) -> None:
+        """Another worker has counted this, some of it in another one's stead."""
+        self.keeper.keep_told(rows)
+        self.keeper.rows_told(self._siblings.divide(rows, worker))
+
+    def deeds_told(self, deeds: Sequence[Seen]) -> None:
+        """An address that is counted here did this."""
+        for each in deeds:
+            self.keeper.seen(each)
+
+    def sent_told(self, sender: Sender) -> None:
+        """A sender that is counted here has sent a message."""
+        self._throttle(self._senders.message(sender, time.time()))
+
+    def first_is_new(self) -> None:
+        """The first worker has a successor: have it keep all that was counted here."""
+        if self._through is not None:
+            self._through.first_is_new()
+
+    def own_entries(self) -> Iterable[Entry]:
+        """All that is in force here."""
+        return self.keeper.own_entries()
+
     def _profile(self, subject: Address, done: Transaction) -> None:
+        now = time.time()
+        deeds = []
         for number, unknown in enumerate(done.unknown):
             kind: Kind = "recipient_refused" if unknown else "recipient_accepted"
-            self.keeper.seen(Seen(subject, time.time(), kind, first=number == 0))
+            deeds.append(Seen(subject, now, kind, first=number == 0))
         if done.outcome != "neither":
-            self.keeper.seen(Seen(subject, time.time(), "message"))
+            deeds.append(Seen(subject, now, "message"))
         if done.outcome == "refused":
-            self.keeper.seen(Seen(subject, time.time(), "bounced"))
+            deeds.append(Seen(subject, now, "bounced"))
+        self._count(deeds)
+
+    def _count(self, deeds: Sequence[Seen]) -> None:
+        """Count what an address did where it belongs."""
+        for start in range(0, len(deeds), _MOST_DEEDS):
+            part = deeds[start : start + _MOST_DEEDS]
+            if not self._siblings.tell_deeds(part):
+                self.deeds_told(part)
+
+    def _count_sender(self, sender: Sender) -> None:
+        counts = self._config.throttling.sender.most_messages > 0
+        if counts and not self._siblings.tell_sent(sender):
+            self.sent_told(sender)
 
     def _throttle(self, block: Entry | None) -> None:
         if block is None:
@@ -205,9 +276,9 @@ class Ledger:
             self.keeper.turn()
 
 
-def _store(settings: schema.State) -> State:
+def _store(settings: schema.State, *, repairs: bool) -> State:
     if not settings.url:
-        return Sqlite(Path(settings.file))
+        return Sqlite(Path(settings.file), repairs=repairs)
     # Only who shares state between gateways pays for the client library.
     from sender_filter.state.redis import Redis  # noqa: PLC0415
 

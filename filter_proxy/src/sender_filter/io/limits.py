@@ -13,6 +13,7 @@ from sender_filter.core.pace import Lateness, Patience
 from sender_filter.core.policy import Decision
 from sender_filter.core.records import Check
 from sender_filter.core.replies import Reply
+from sender_filter.io.board import Place
 from sender_filter.io.relay import Session
 from sender_filter.settings import schema
 
@@ -31,17 +32,20 @@ class Limits:
     def __init__(
         self,
         settings: Callable[[], schema.Limits],
+        place: Place,
         expired: Callable[[Session, Decision], None] | None,
     ) -> None:
         """Nobody is here. Make it inside the running loop.
 
         Args:
             settings: The limits in force.
+            place: Shows how many sessions there are, here and in all workers.
             expired: Called with each client whose time is up, and what it is to be told; None:
                 nobody's time is ever up.
         """
         self.sessions: set[Session] = set()
         self._settings = settings
+        self._place = place
         self._crowd = Crowd()
         self._loop = asyncio.get_running_loop()
         if expired is not None:
@@ -50,12 +54,14 @@ class Limits:
     def enter(self, session: Session) -> None:
         """A session begins."""
         self.sessions.add(session)
+        self._place.put(len(self.sessions))
         self._crowd.enter(session.arrival.client.address)
 
     def leave(self, session: Session) -> None:
         """A session is over, or was none."""
         if session in self.sessions:
             self.sessions.discard(session)
+            self._place.put(len(self.sessions))
             self._crowd.leave(session.arrival.client.address)
 
     def admit(self, decision: Decision, address: Address, *, exempt: bool) -> Decision:
@@ -68,7 +74,7 @@ class Limits:
         """
         if decision.action != "pass":
             return decision
-        limits, present = self._settings(), len(self.sessions)
+        limits, present = self._settings(), self._present()
         if present >= limits.sessions:
             detail = f"limits.sessions = {limits.sessions}"
             return _refused(decision, str(present), detail, replies.too_many_sessions())
@@ -78,6 +84,10 @@ class Limits:
             return _refused(decision, str(address), detail, replies.too_many_of_one(address))
         return decision
 
+    def _present(self) -> int:
+        """How many sessions all workers have; one that leaves has given its place up."""
+        return max(self._place.total(), len(self.sessions))
+
     def _go_round(self, expired: Callable[[Session, Decision], None]) -> None:
         """Look at each session, and send away who is late.
 
@@ -85,7 +95,7 @@ class Limits:
         """
         self._loop.call_later(ROUND_SECONDS, self._go_round, expired)
         limits = self._settings()
-        stress = len(self.sessions) > _STRESS * limits.sessions
+        stress = self._present() > _STRESS * limits.sessions
         patience = Patience(limits.idle_seconds, None)
         if stress:
             patience = Patience(

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from sender_filter.core.policy import Decision
 from sender_filter.core.records import Action, Function
-from sender_filter.io.messages.status import Status
+from sender_filter.io.messages.status import CheckFigures, Status
 from sender_filter.settings import endpoints
 
 _MICROS = (10, 100, 1_000, 10_000, 50_000, 100_000, 500_000, 1_000_000, 3_000_000, 10_000_000)
@@ -24,7 +24,7 @@ _PATIENCE_SECONDS = 5.0
 _RETRY_SECONDS = 1.0
 
 
-class _Decisions(Collector):
+class Tally:
     """Counts decisions and checks in plain numbers, which the library's own counters lock.
 
     Attributes:
@@ -48,38 +48,50 @@ class _Decisions(Collector):
             buckets[bisect_left(_MICROS, micros)] += 1
             self._micros[function] += micros
 
+    def checks(self) -> list[CheckFigures]:
+        """How long checks took."""
+        return [
+            CheckFigures(function, list(buckets), self._micros[function])
+            for function, buckets in self._checks.items()
+        ]
+
+
+class _Figures(Collector):
+    """Decisions and checks as a status has them.
+
+    Attributes:
+        status: The status; None before the first.
+    """
+
+    status: Status | None = None
+
     def collect(self) -> Iterator[CounterMetricFamily | HistogramMetricFamily]:
-        """The figures as they are now."""
+        """The figures."""
         decisions = CounterMetricFamily(
             "sender_filter_decisions", "Decisions about clients and messages",
             labels=("function", "action"),
         )  # fmt: skip
-        for labels, count in self.decided.items():
-            decisions.add_metric(labels, count)
         checks = HistogramMetricFamily(
             "sender_filter_check_seconds", "Time that each check took", labels=("function",)
         )
-        for function, buckets in self._checks.items():
-            up_to = zip(_BUCKETS, map(float, accumulate(buckets)), strict=True)
-            checks.add_metric((function,), list(up_to), self._micros[function] / 1e6)
+        if self.status is not None:
+            for each in self.status.decisions:
+                decisions.add_metric((each.function, each.action), each.count)
+            for check in self.status.checks:
+                up_to = zip(_BUCKETS, map(float, accumulate(check.buckets)), strict=True)
+                checks.add_metric((check.function,), list(up_to), check.micros / 1e6)
         yield from (decisions, checks)
 
 
 class Metrics:
-    """Counts decisions as they are made; all else is looked up when it is asked for.
+    """The filter's status in the format of Prometheus."""
 
-    Attributes:
-        decided: How often each function has decided what.
-    """
-
-    def __init__(self, status: Callable[[], Status]) -> None:
-        """Look the present state up in the filter's own status."""
-        self._status = status
+    def __init__(self) -> None:
+        """Name the figures."""
         self._registry = CollectorRegistry()
-        decisions = _Decisions()
-        self._registry.register(decisions)
-        self.count = decisions.count
-        self.decided = decisions.decided
+        self._figures = _Figures()
+        self._registry.register(self._figures)
+        self._workers = self._gauge("workers", "Processes that serve")
         self._sessions = self._gauge("sessions", "Sessions relayed now")
         self._refusing = self._gauge("refusing", "Refused clients still connected")
         self._lists = self._gauge("list_entries", "Entries of a list", "list")
@@ -94,9 +106,10 @@ class Metrics:
         self._unseen = self._gauge("unseen_sessions", "Sessions not read along to the end", "why")
         self._tls = self._gauge("tls_sessions", "TLS handshakes with the filter", "result")
 
-    def text(self) -> bytes:
-        """Everything, as it is now."""
-        status = self._status()
+    def text(self, status: Status) -> bytes:
+        """Everything that a status says."""
+        self._figures.status = status
+        self._workers.set(sum(each.pid is not None for each in status.workers))
         self._sessions.set(status.sessions)
         self._refusing.set(status.refusing)
         self._lists.labels("blocked").set(status.blocked.entries)
@@ -122,7 +135,7 @@ class Metrics:
 class MetricsServer:
     """Answers every HTTP request with the metrics, and closes."""
 
-    def __init__(self, address: str, text: Callable[[], bytes]) -> None:
+    def __init__(self, address: str, text: Callable[[], Awaitable[bytes]]) -> None:
         """Serve on ``address:port``; an empty address: nowhere."""
         self._address = address
         self._text = text
@@ -153,7 +166,7 @@ class MetricsServer:
         with contextlib.suppress(OSError, ValueError, TimeoutError, asyncio.IncompleteReadError):
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 await reader.readuntil(b"\r\n\r\n")
-                body = self._text()
+                body = await self._text()
                 head = f"HTTP/1.1 200 OK\r\nContent-Type: {CONTENT_TYPE_LATEST}\r\n"
                 head += f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
                 writer.write(head.encode() + body)

@@ -19,7 +19,7 @@ from sender_filter.core import addresses
 from sender_filter.core.records import timestamp
 from sender_filter.io import last_resort, overview, signals
 from sender_filter.io.channel import Alive, Ready, Reloading, Stopping
-from sender_filter.io.control import ControlSocket
+from sender_filter.io.control import ControlSocket, answer_on
 from sender_filter.io.domains import Domains
 from sender_filter.io.door import Door, Services
 from sender_filter.io.edge import EdgeDoor
@@ -30,12 +30,14 @@ from sender_filter.io.judge import Judge
 from sender_filter.io.ledger import Ledger
 from sender_filter.io.listeners import Acceptor
 from sender_filter.io.messages import Answer, Done, Explanation, Request, explain
-from sender_filter.io.messages.status import ListStatus, Status
-from sender_filter.io.metrics import Metrics, MetricsServer
+from sender_filter.io.messages.status import ListStatus, Status, WorkerStatus
+from sender_filter.io.metrics import Metrics, MetricsServer, Tally
 from sender_filter.io.operator import Operator
 from sender_filter.io.recorder import Recorder
+from sender_filter.io.siblings import Siblings
 from sender_filter.io.slices import in_slices
 from sender_filter.io.supervisor import Assignment
+from sender_filter.io.together import Together
 from sender_filter.io.upstream import Upstream
 from sender_filter.settings import fronts, loading
 from sender_filter.settings.fronts import FrontName
@@ -53,7 +55,7 @@ _GRACE_SECONDS = 5.0  # after the last words
 
 
 class Worker:
-    """The running filter."""
+    """The running filter, or one of the processes that it consists of."""
 
     def __init__(self, assignment: Assignment, front: FrontName) -> None:
         """Open the door.
@@ -73,29 +75,50 @@ class Worker:
         self._reloads = asyncio.Event()
         self._stops = asyncio.Event()
         self._cuts = asyncio.Event()
+        self._answering: set[asyncio.Task[None]] = set()
         self._upstream = Upstream()
         self._handover = Handover()
+        self._place = assignment.place
+        self._replaces = assignment.replaces
+        self._siblings = Siblings(assignment.desk, self._place)
         self._records = Recorder(settings.config, self._gateway)
-        self._ledger = Ledger(settings.config, self._records.put)
+        self._ledger = Ledger(settings.config, self._records.put, self._siblings)
         self._domains = Domains(settings.config.reputation.servers, self._take_names)
         settings = self._complete(settings)
         keeper = self._ledger.keeper
-        self._judge = Judge(settings, keeper.lists, keeper.known)
-        self._metrics = Metrics(self._status)
-        self._metrics_server = MetricsServer(settings.config.metrics.address, self._metrics.text)
+        catch_up = self._siblings.caught_up_on_address
+        self._judge = Judge(settings, keeper.lists, keeper.known, catch_up)
+        self._tally = Tally()
         services = Services(
             self._judge,
             self._ledger,
             self._upstream,
             self._handover,
             self._records,
-            self._metrics.count,
+            self._tally.count,
+            self._siblings,
+            self._place,
         )
         self._door = _DOORS[front](settings, services)
         self._operator = Operator(
             self._ledger.keeper, lambda: self._door.settings, self._records.put
         )
-        self._control = ControlSocket(fronts.of(settings.config, front).control, self._answer)
+        self._together = Together(
+            self._siblings,
+            self._answer,
+            self._status,
+            self._door.has_taken,
+            lambda: self._door.settings.config.reputation.deadline_seconds,
+        )
+        self._metrics = Metrics()
+        self._metrics_server = MetricsServer(
+            settings.config.metrics.address if self._siblings.leads else "", self._metrics_text
+        )
+        self._control: ControlSocket | None = None
+        if self._siblings.leads:
+            path = fronts.of(settings.config, front).control
+            self._control = ControlSocket(path, self._together.answer)
+        self._siblings.listen(self._ledger, self._door.take_over, self._answer_on)
         self._listening = [_name(listener) for listener in assignment.sockets]
         self._acceptors = [Acceptor(one, self._door.admit) for one in assignment.sockets]
 
@@ -108,9 +131,13 @@ class Worker:
         # The next supervisor, if there is one, has a worker of its own. One that was told to stop
         # leaves as well, so this is no second signal.
         self._reporter.on_parting(self._stops.set)
-        always = (self._pulse(), self._reload_on_request(), self._announce())
+        always = [self._pulse(), self._reload_on_request()]
+        if self._siblings.leads:
+            always.append(self._announce())
         background = [loop.create_task(each) for each in always]
         await self._ledger.start()
+        if self._replaces:
+            self._siblings.arrive()
         self._metrics_server.start()
         self._reporter.tell(Ready())
         log.info("%s serves %s", __version__, ", ".join(self._listening))
@@ -118,7 +145,7 @@ class Worker:
         await self._drain()
         for task in background:
             task.cancel()
-        if not self._shared:
+        if self._control is not None and not self._shared:
             self._control.close(remove=True)
         await self._domains.close()
         await self._judge.close()
@@ -136,13 +163,17 @@ class Worker:
         """Take nobody new, wait for those who are here, cut who is left at the limit."""
         limit = self._door.settings.config.limits.drain_seconds
         last_resort.end_after(limit + _LAST_WORDS_SECONDS + _GRACE_SECONDS)
-        self._reporter.tell(Stopping(limit + _LAST_WORDS_SECONDS))
-        if self._shared:
+        if self._control is not None and self._shared:
             # From here on the path is the next worker's, to answer on and to take away.
             self._control.close(remove=False)
         self._metrics_server.close()
         for acceptor in self._acceptors:
             acceptor.close(empty_queue=not self._shared)
+        # A successor reads the box, and writes on the board, once the supervisor knows.
+        await self._siblings.leave()
+        self._place.leave()
+        self._reporter.tell(Stopping(limit + _LAST_WORDS_SECONDS))
+        self._ledger.part()
         self._door.hasten()
         running = len(self._door.sessions)
         log.info("stopping: %d sessions may go on for %g s", running, limit)
@@ -203,16 +234,12 @@ class Worker:
         while True:
             if not self._stops.is_set():
                 last_resort.end_after(_STUCK_SECONDS)
-            self._reporter.tell(
-                Alive(
-                    f"{len(self._door.sessions)} sessions now, {self._door.relayed_total} relayed, "
-                    f"{self._door.refused_total} refused"
-                )
-            )
+            door = self._door
+            self._reporter.tell(Alive(len(door.sessions), door.relayed_total, door.refused_total))
             await asyncio.sleep(_PULSE_SECONDS)
 
     async def _answer(self, request: Request) -> Answer:
-        """Answer the control socket.
+        """Answer what may be asked on the control socket, as this worker knows it.
 
         Raises:
             ValueError: The request names no address where it should.
@@ -240,8 +267,18 @@ class Worker:
     async def _announce(self) -> None:
         """Tell the other gateways how this one is doing; a worker that leaves has a successor."""
         while not self._stops.is_set():
-            await self._records.announce(self._status())
+            await self._records.announce(await self._together.status())
             await asyncio.sleep(_ANNOUNCE_SECONDS)
+
+    async def _metrics_text(self) -> bytes:
+        return self._metrics.text(await self._together.status())
+
+    def _answer_on(self, connection: socket.socket) -> None:
+        """Answer the first worker."""
+        answering = answer_on(connection, self._together.answer_sibling)
+        task = asyncio.get_running_loop().create_task(answering)
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
 
     def _status(self) -> Status:
         settings, loop_time = self._door.settings, asyncio.get_running_loop().time()
@@ -282,10 +319,16 @@ class Worker:
             functions=overview.functions(config),
             store=overview.store(config.state, self._ledger.problem, self._records.shared),
             reports=overview.reports(self._ledger),
-            decisions=overview.decisions(self._metrics.decided),
+            decisions=overview.decisions(self._tally.decided),
             handed_over=self._handover.total,
             handover_problem=self._handover.problem,
+            workers=[self._as_one_of_many()],
+            checks=self._tally.checks(),
         )
+
+    def _as_one_of_many(self) -> WorkerStatus:
+        door = self._door
+        return WorkerStatus(os.getpid(), len(door.sessions), door.relayed_total, door.refused_total)
 
 
 def _fixed(config: Config) -> tuple[object, ...]:

@@ -23,11 +23,16 @@ class Listen(Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         addresses: ``address:port`` each, IPv6 in brackets.
+        workers: How many processes serve them, each with a processor of its own if there are as
+            many; 0: as many as there are processors. A client is always served by the same one, so
+            that nothing is counted less exactly. For the front of topology ``inline``, whose only
+            client is Postfix, it is one.
     """
 
     addresses: Annotated[list[str], Meta(min_length=1)] = field(
         default_factory=lambda: ["0.0.0.0:25", "[::]:25"]
     )
+    workers: Annotated[int, Meta(ge=0, le=64)] = 1
 
 
 class Upstream(Struct, frozen=True, forbid_unknown_fields=True):

@@ -6,6 +6,7 @@ judged to the lists, to the records and to the store, and what comes from the st
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from sender_filter.core.networks import Network
 from sender_filter.core.profiler import CountRow, Profiler, Seen
@@ -27,6 +28,38 @@ Notable = BlockStarted | BlockStopped | Finding
 """What is to be recorded; a finding is of a rule that is ``shadow``."""
 
 
+class Colleagues(Protocol):
+    """Other workers of this filter, which have the same entries, and each some of the profiles."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether this one writes down what no worker has made: it would be there many times."""
+
+    def share(self, entry: Entry) -> None:
+        """Tell the others an entry that is new."""
+
+    def mine(self, rows: Iterable[CountRow]) -> Sequence[CountRow]:
+        """The rows that belong here."""
+
+    def divide(self, rows: Iterable[CountRow]) -> Sequence[CountRow]:
+        """The same, and the others are told those that belong to them."""
+
+
+class Alone:
+    """There are none."""
+
+    leads = True
+
+    def share(self, entry: Entry) -> None:
+        """Tell nobody."""
+
+    def mine(self, rows: Iterable[CountRow]) -> Sequence[CountRow]:
+        """All of them."""
+        return list(rows)
+
+    divide = mine
+
+
 class Keeper:
     """Holds profiles and entries, and keeps them.
 
@@ -42,14 +75,19 @@ class Keeper:
         state: State,
         record: Callable[[Notable], None],
         clock: Callable[[], float] = time.time,
+        colleagues: Colleagues | None = None,
     ) -> None:
-        """Tell ``record`` of each block that starts or stops, here or at another gateway."""
+        """Tell ``record`` of each block that starts or stops, here or at another gateway.
+
+        With colleagues each tells of those that it makes, and their leader of all others.
+        """
         self.profiler = profiler
         self.lists = RuntimeLists()
         self.known = RuntimeLists(MOST_KNOWN, "known removal")
         self._state = state
         self._record = record
         self._clock = clock
+        self._colleagues = colleagues or Alone()
         self._loading = False
 
     async def start(self) -> None:
@@ -69,10 +107,14 @@ class Keeper:
         """To be called once a second: end blocks that are over, keep the counters."""
         for lists in (self.lists, self.known):
             over, events = lists.expire(self._clock())
-            self._tell(events)
-            for entry in over:
-                self._state.drop_entry(entry)
-        self._state.put_counts(self.profiler.changed())
+            if self._colleagues.leads:
+                self._tell(events)
+                for entry in over:
+                    self._state.drop_entry(entry)
+        changed = self.profiler.changed()
+        self._state.put_counts(changed)
+        if self._colleagues.leads:
+            self._colleagues.divide(changed)
 
     def seen(self, event: Seen) -> None:
         """Count something an address did; never to be called for an approved or known one."""
@@ -108,6 +150,7 @@ class Keeper:
         self._forgive(entry)
         self._tell(events)
         self._state.put_entry(entry)
+        self._colleagues.share(entry)
         return True
 
     def block(self, network: Network, until: float, comment: str, author: str = "") -> None:
@@ -159,19 +202,31 @@ class Keeper:
     def counts_came(self, rows: Iterable[CountRow]) -> None:
         """Add what others have counted, and what was counted here before the start."""
         valid = (row for row in rows if row.bucket * row.width >= self.lists.cleared(row.subject))
-        self.profiler.merge(valid, self._clock())
+        self.profiler.merge(self._of_mine(valid), self._clock())
 
     def entries_came(self, entries: Iterable[Entry]) -> None:
         """Put in force what others have put in force, and what was in force before the start."""
         for entry in entries:
-            try:
-                events = self._list_of(entry).put(entry, self._clock())
-            except FullError:
-                log.error("no room for %s of %s", entry.kind, entry.network)
-                continue
-            if events is not None:
-                self._tell([] if self._loading else events)
-                self._forgive(entry)
+            events = self._take(entry)
+            if events is not None and not self._loading and self._colleagues.leads:
+                self._tell(events)
+                self._colleagues.share(entry)
+
+    def entries_told(self, entries: Iterable[Entry]) -> None:
+        """Put in force what a colleague has put in force, who has told of it."""
+        for entry in entries:
+            events = self._take(entry)
+            if events is not None and self._colleagues.leads:
+                self._drop_displaced(events)
+                self._state.put_entry(entry)
+
+    def rows_told(self, rows: Iterable[CountRow]) -> None:
+        """Add what colleagues know that others have counted."""
+        self.profiler.merge(rows, self._clock())
+
+    def keep_told(self, rows: Sequence[CountRow]) -> None:
+        """Keep what a colleague has counted."""
+        self._state.put_counts(rows)
 
     def widths(self) -> Iterable[int]:
         """The lengths of buckets in use."""
@@ -196,13 +251,34 @@ class Keeper:
             self.put(removal)
         return found
 
+    def _take(self, entry: Entry) -> list[BlockStarted | BlockStopped] | None:
+        """Put in force what was made elsewhere; None: it is no news, or there is no room."""
+        try:
+            events = self._list_of(entry).put(entry, self._clock())
+        except FullError:
+            log.error("no room for %s of %s", entry.kind, entry.network)
+            return None
+        if events is not None:
+            self._forgive(entry)
+        return events
+
+    def _of_mine(self, rows: Iterable[CountRow]) -> Sequence[CountRow]:
+        """The rows that belong here; what is there at the start all workers read themselves."""
+        if self._loading or not self._colleagues.leads:
+            return self._colleagues.mine(rows)
+        return self._colleagues.divide(rows)
+
     def _forgive(self, entry: Entry) -> None:
         """Forget what a network has done that an operator holds for innocent."""
         if entry.kind in ("approval", "removal") and not isinstance(entry.network, Sender):
             self.profiler.forget(entry.network)
 
-    def _tell(self, events: Iterable[BlockStarted | BlockStopped]) -> None:
+    def _tell(self, events: Sequence[BlockStarted | BlockStopped]) -> None:
         for event in events:
             self._record(event)
+        self._drop_displaced(events)
+
+    def _drop_displaced(self, events: Sequence[BlockStarted | BlockStopped]) -> None:
+        for event in events:
             if isinstance(event, BlockStopped) and event.why == "displaced":
                 self._state.drop_entry(event.entry)

@@ -48,13 +48,11 @@ class Listener(Protocol):
 
 
 class State(Protocol):
-    """Where counters and entries are kept.
+    """Where counters and entries are kept."""
 
-    Attributes:
-        problem: Why nothing is being written now; None if it is.
-    """
-
-    problem: str | None
+    @property
+    def problem(self) -> str | None:
+        """Why nothing is being written now; None if it is."""
 
     async def start(self, listener: Listener) -> None:
         """Give the listener what is kept; if the store is away, go on without it."""

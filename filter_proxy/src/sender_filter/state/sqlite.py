@@ -8,6 +8,7 @@ the other has written (``PRAGMA data_version``). A damaged file is moved aside a
 """
 
 import asyncio
+import contextlib
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,7 @@ MOST_ROWS = 1_300_000
 PURGE_SECONDS = 60.0
 _OVERLAP_SECONDS = 5.0
 _KEPT_AFTER_END_SECONDS = 86_400.0
+_TRIES, _TRY_SECONDS = 20, 0.02
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 _SCHEMA = f"""
@@ -72,11 +74,17 @@ class _DamagedError(Exception):
 class Sqlite(WriteBehind):
     """A store in one file, written by a thread of its own."""
 
-    def __init__(self, path: Path) -> None:
-        """Keep the state in that file."""
+    def __init__(self, path: Path, *, repairs: bool = True) -> None:
+        """Keep the state in that file.
+
+        Args:
+            path: The file.
+            repairs: Whether a new file begins where this one is damaged; one process at a time
+                may do that, or the second would put the first one's new file aside.
+        """
         super().__init__()
         self.name = str(path)
-        self._file = _File(path)
+        self._file = _File(path, repairs=repairs)
         self._thread = ThreadPoolExecutor(1, "state")
 
     async def _connect(self) -> None:
@@ -96,8 +104,9 @@ class Sqlite(WriteBehind):
 class _File:
     """The file, as the thread sees it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, repairs: bool) -> None:
         self._path = path
+        self._repairs = repairs
         self._db: sqlite3.Connection | None = None
         self._damaged = False
         self._seen_version = 0
@@ -112,6 +121,8 @@ class _File:
                 raise _DamagedError("it was found to be damaged in use")
             self._db = _open(self._path)
         except _DamagedError as error:
+            if not self._repairs:
+                raise
             _move_aside(self._path, str(error))
             self._db = _open(self._path)
         self._damaged = False
@@ -196,12 +207,12 @@ def _open(path: Path) -> sqlite3.Connection:
     """
     db = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
     try:
-        db.execute("PRAGMA journal_mode = WAL")
+        _use_wal(db)
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA journal_size_limit = 16777216")
         [version] = db.execute("PRAGMA user_version").fetchone()
         if version == 0:
-            db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+            _create(db)
         elif version != SCHEMA_VERSION:
             msg = f"it is of version {version} and not {SCHEMA_VERSION}"
             raise _DamagedError(msg)
@@ -217,6 +228,25 @@ def _open(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _use_wal(db: sqlite3.Connection) -> None:
+    """Set the journal's mode, for which SQLite does not wait while another process does so."""
+    for _ in range(_TRIES):
+        with contextlib.suppress(sqlite3.OperationalError):
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        time.sleep(_TRY_SECONDS)
+    db.execute("PRAGMA journal_mode = WAL")
+
+
+def _create(db: sqlite3.Connection) -> None:
+    """Make the tables, unless another process has just done so."""
+    db.execute("BEGIN IMMEDIATE")
+    [version] = db.execute("PRAGMA user_version").fetchone()
+    for statement in _SCHEMA.split(";") if version == 0 else ():
+        db.execute(statement)
+    db.execute("COMMIT")
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:

@@ -115,13 +115,44 @@ class DecisionCount(Struct, frozen=True):
     count: int
 
 
+class CheckFigures(Struct, frozen=True):
+    """How long the checks of a function took since the start.
+
+    Attributes:
+        function: The function.
+        buckets: How many took no longer than each of the limits of ``io.metrics``, and longer than
+            the one before it.
+        micros: How long all of them took.
+    """
+
+    function: Function
+    buckets: list[int]
+    micros: int
+
+
+class WorkerStatus(Struct, frozen=True):
+    """One of the processes that serve.
+
+    Attributes:
+        pid: The process; None: it does not answer now, and has no part in the sums.
+        sessions: Sessions relayed now.
+        relayed: Sessions relayed since it started.
+        refused: Clients refused since it started.
+    """
+
+    pid: int | None
+    sessions: int = 0
+    relayed: int = 0
+    refused: int = 0
+
+
 class Status(Struct, frozen=True, tag_field="answer", tag="status"):
     """The running filter.
 
     Attributes:
         version: Its version.
         release: The directory that it runs from, links resolved.
-        pid: Its process: the worker that serves.
+        pid: Its process: the worker that serves, of several the first.
         supervisor: The process above, which systemd knows.
         since: When it started.
         state: ``running``, or ``stopping`` while it waits for sessions to end.
@@ -155,6 +186,8 @@ class Status(Struct, frozen=True, tag_field="answer", tag="status"):
         handed_over: Connections that Postfix itself has got, since the start.
         handover_problem: Why it could not get the last one.
         known_hosts: Known hosts that were added at run time, removals included.
+        workers: The processes that serve; what is counted above is their sum.
+        checks: How long checks took.
     """
 
     version: str
@@ -193,3 +226,5 @@ class Status(Struct, frozen=True, tag_field="answer", tag="status"):
     handed_over: int = 0
     handover_problem: str | None = None
     known_hosts: int = 0
+    workers: list[WorkerStatus] = []
+    checks: list[CheckFigures] = []
