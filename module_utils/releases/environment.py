@@ -60,14 +60,13 @@ def _are_there(packages: Path, record: Path) -> bool:
     return True
 
 
-def make(folder: Path, archive: Path, command: str, modules: list[str]) -> None:
+def make(folder: Path, archive: Path, modules: list[str]) -> None:
     """Fill an empty folder, at the place where it is going to be used.
 
     Args:
         folder: The environment.
         archive: Its folders bin and lib, as ``scripts/wheelhouse`` packs them.
-        command: The program in bin.
-        modules: What the program imports when it serves. That it can be imported is proven, and
+        modules: What its programs import when they serve. That it can be imported is proven, and
             Python keeps it compiled: a service without rights could not write that down.
 
     Raises:
@@ -76,13 +75,13 @@ def make(folder: Path, archive: Path, command: str, modules: list[str]) -> None:
     """
     interpreter = python()
     _run("tar", "-xzf", str(archive), "-C", str(folder), "--no-same-owner")
+    for program in (folder / "bin").iterdir():
+        _, _, rest = program.read_bytes().partition(b"\n")
+        program.write_bytes(f"#!{folder}/bin/python\n".encode() + rest)
     (folder / "bin/python").symlink_to(interpreter)
     (folder / "pyvenv.cfg").write_text(f"home = {interpreter.parent}\n")
-    program = folder / "bin" / command
-    _, _, rest = program.read_bytes().partition(b"\n")
-    program.write_bytes(f"#!{folder}/bin/python\n".encode() + rest)
     imports = "".join(f"import {module}\n" for module in modules)
-    # Isolated from what is in the environment: -B would be no less wrong than another path.
+    # Isolated from the play's environment, where PYTHONPATH or PYTHONDONTWRITEBYTECODE may be set.
     _run(str(folder / "bin/python"), "-I", "-c", imports)
 
 

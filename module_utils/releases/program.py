@@ -53,7 +53,7 @@ class Program:
         shutil.rmtree(release, ignore_errors=True)
         release.mkdir(mode=0o755, parents=True)
         try:
-            environment.make(release, archive, self.command, modules)
+            environment.make(release, archive, modules)
         except BaseException:
             shutil.rmtree(release, ignore_errors=True)
             raise
