@@ -87,6 +87,7 @@ def test_a_log_out_is_one(stranger: Browser, gateway: LabHost) -> None:
     assert cookie["sameSite"] == "Strict"
     assert stranger.script("return document.cookie") == ""
     stranger.press("Log out")
+    stranger.sees("Log in")
     audit = gateway.run("cat /var/log/sender-filter-console/audit.jsonl").splitlines()
     assert '"who": "alice", "action": "logout", "outcome": "done"' in audit[-1]
     stranger.driver.add_cookie(cookie)
@@ -227,6 +228,7 @@ def test_an_entry_is_added_found_and_removed(browser: Browser, gateway: LabHost)
     browser.sees("No entries match.")
     browser.go("/lists/blocked?only=run_time")
     browser.press("Remove 198.18.7.0/24")
+    browser.sees("is released")
     browser.go("/lists/blocked?search=198.18.7.9")
     browser.sees("No entries match.")
     assert "would be let through" in gateway.run("senderfilter check 198.18.7.9")
