@@ -24,6 +24,7 @@ from sender_filter.core.subject import Sender
 from sender_filter.io import recording
 from sender_filter.io.arrival import Arrival, Arrivals
 from sender_filter.io.board import Place
+from sender_filter.io.connection import Connection
 from sender_filter.io.handover import Handover
 from sender_filter.io.judge import Judge
 from sender_filter.io.ledger import Ledger
@@ -35,6 +36,7 @@ from sender_filter.io.refusing import Guest, RefusedClient, Refusing, WaitingRoo
 from sender_filter.io.relay import Hooks, Session
 from sender_filter.io.siblings import Siblings
 from sender_filter.io.upstream import Upstream
+from sender_filter.io.watch import Watch
 from sender_filter.settings.loading import Settings
 
 Link = tuple[socket.socket | None, Check]
@@ -106,6 +108,7 @@ class Door(ABC):
         self._records, self._tally = services.records, services.tally
         self._siblings = services.siblings
         self._arrivals = Arrivals()
+        self._watch = Watch()
         self._hooks = Hooks(self._ended, self._spawn, self._worded(replies.upstream_away()))
         self._tasks: set[asyncio.Task[None]] = set()
         self._on_empty: Callable[[], None] = lambda: None
@@ -206,8 +209,7 @@ class Door(ABC):
         self._attend(session, decision)
         self.relayed_total += 1
         self._record(session.arrival, decision)
-        if not await attach(link, session.upstream):
-            session.upstream.connection_lost(None)
+        self._attach(link, session.upstream)
 
     def _attend(self, session: Session, decision: Decision) -> None:
         """Count a client who is served, and read along if anybody wants to know what it says."""
@@ -246,7 +248,6 @@ class Door(ABC):
 
     def _observe(self, session: Session, subject: Address | None, interests: Interests) -> None:
         """Read along, for those who want to know or to end TLS."""
-        session.context = None if self.behind_postfix else self.settings.tls
         ends_tls = session.context is not None
         if ends_tls or interests is not _NOBODY:
             session.observer = Observer(
@@ -333,6 +334,10 @@ class Door(ABC):
     def _busy(self) -> bool:
         return bool(self.sessions or len(self.refused) or self._tasks)
 
+    def _attach(self, connection: socket.socket, protocol: asyncio.Protocol) -> None:
+        """Put a protocol on a connected socket, which holds it from now on."""
+        Connection(connection, protocol, self._watch)
+
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
@@ -341,13 +346,3 @@ class Door(ABC):
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._left()
-
-
-async def attach(connection: socket.socket, protocol: asyncio.Protocol) -> bool:
-    """Put a protocol on a connected socket; false if the other end has left meanwhile."""
-    try:
-        await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, connection)
-    except OSError:
-        connection.close()
-        return False
-    return True

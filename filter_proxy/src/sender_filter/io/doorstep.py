@@ -1,60 +1,47 @@
 """Refused clients on bare sockets, for the price of a few system calls each.
 
 Who is refused at once is greeted where the connection was accepted. Most say QUIT and are gone
-within a millisecond: a task and a transport for each would cost more than all the rest. So their
-sockets share one epoll(7) of their own, which the event loop watches as one file, and one call
-tells of all that have spoken.
+within a millisecond: a task and a transport for each would cost more than all the rest.
 """
 
-import asyncio
-import select
 import socket
 
 from sender_filter.core.refusal import Refusal
 from sender_filter.io.refusing import WaitingRoom
+from sender_filter.io.watch import READABLE, Watch
 
-_AT_ONCE = 256  # heard in one turn of the loop, so that running sessions get theirs
 _READ_BYTES = 4096
 
 
 class Doorstep:
     """Where refused clients stand who were never let in."""
 
-    def __init__(self, room: WaitingRoom) -> None:
-        """Nobody stands here. Make it inside the running loop."""
+    def __init__(self, room: WaitingRoom, watch: Watch) -> None:
+        """Nobody stands here."""
         self._room = room
-        self._epoll = select.epoll()
-        self._standing: dict[int, StandingClient] = {}
-        asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._hear)
+        self._watch = watch
 
     def refuse(self, connection: socket.socket, refusal: Refusal) -> "StandingClient":
         """Greet a client with its refusal, and hear what it has to say to that."""
         client = StandingClient(connection, refusal, self)
         number = connection.fileno()
-        self._standing[number] = client
         self._room.enter(client)
         client.say(refusal.greeting())
         try:
             if client.stands:
-                self._epoll.register(number, select.EPOLLIN)
+                self._watch.begin(number, READABLE, client.hear)
         except OSError:  # the kernel has no room to watch another one: it has its reply, and goes
             client.hurry()
         return client
 
     def part(self, number: int, client: "StandingClient") -> None:
-        """The connection with this descriptor is being closed, which takes it out of the epoll."""
-        del self._standing[number]
+        """The connection with this descriptor is closed."""
+        self._watch.closed(number)
         self._room.leave(client)
 
     def linger(self, client: "StandingClient") -> None:
         """The last word to the client was said."""
         self._room.linger(client)
-
-    def _hear(self) -> None:
-        for number, _ in self._epoll.poll(0, _AT_ONCE):
-            client = self._standing.get(number)
-            if client is not None:
-                client.hear()
 
 
 class StandingClient:
@@ -74,7 +61,7 @@ class StandingClient:
         """Whether its connection is open."""
         return self._connection.fileno() >= 0
 
-    def hear(self) -> None:
+    def hear(self, _events: int) -> None:
         """Answer what was said, or drop it after the end."""
         try:
             data = self._connection.recv(_READ_BYTES)

@@ -4,6 +4,7 @@ Postfix is told of a client by the PROXY header of a relayed session, or gets th
 connection itself.
 """
 
+import asyncio
 import socket
 
 from sender_filter.core import pass_attributes, proxy_protocol
@@ -14,7 +15,7 @@ from sender_filter.core.refusal import Refusal
 from sender_filter.core.replies import Reply
 from sender_filter.io import arrival
 from sender_filter.io.arrival import Arrival
-from sender_filter.io.door import Door, Link, Services, attach
+from sender_filter.io.door import Door, Link, Services
 from sender_filter.io.doorstep import Doorstep
 from sender_filter.io.relay import Session
 from sender_filter.settings.loading import Settings
@@ -29,7 +30,7 @@ class EdgeDoor(Door):
     def __init__(self, settings: Settings, services: Services) -> None:
         """Make a door that nobody has come through."""
         super().__init__(settings, services)
-        self._doorstep = Doorstep(self.refused)
+        self._doorstep = Doorstep(self.refused, self._watch)
 
     def admit(self, connection: socket.socket, peer: tuple[str, int]) -> None:
         """Decide about a connection that was just accepted."""
@@ -97,9 +98,22 @@ class EdgeDoor(Door):
             await self._relay(connection, session, decision)
 
     async def _relay(self, connection: socket.socket, session: Session, decision: Decision) -> None:
-        if not await attach(connection, session.client):
+        if connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self._gone(connection, session, decision)
+            return
+        session.context = self.settings.tls
+        if session.context is None:
+            self._attach(connection, session.client)
+        elif not await _attach_for_tls(connection, session.client):
             session.client.connection_lost(None)
         await self._go_on(session, decision, self._connect)
+
+    def _gone(self, connection: socket.socket, session: Session, decision: Decision) -> None:
+        """The client has reset its connection meanwhile: Postfix need not hear of it."""
+        connection.close()
+        self._record(session.arrival, decision)
+        session.client.connection_lost(None)
+        session.part()
 
     def _may_hand_over(self, session: Session, decision: Decision) -> bool:
         """Whether Postfix may have the connection itself: the filter has nothing to do with it."""
@@ -144,3 +158,16 @@ class EdgeDoor(Door):
 
     def _is_new(self, who: Arrival) -> bool:  # noqa: ARG002 - each connection is a client's own
         return True
+
+
+async def _attach_for_tls(connection: socket.socket, protocol: asyncio.Protocol) -> bool:
+    """Put a protocol on a connected socket by the event loop, which alone knows how to encrypt.
+
+    False if the other end has left meanwhile.
+    """
+    try:
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, connection)
+    except OSError:
+        connection.close()
+        return False
+    return True

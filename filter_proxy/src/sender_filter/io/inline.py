@@ -22,7 +22,7 @@ from sender_filter.core.replies import Reply
 from sender_filter.io import own_address
 from sender_filter.io.arrival import Arrival
 from sender_filter.io.deadlines import Deadlines
-from sender_filter.io.door import Door, Link, Services, attach
+from sender_filter.io.door import Door, Link, Services
 from sender_filter.io.relay import Session
 from sender_filter.settings import fronts
 from sender_filter.settings.endpoints import Endpoint
@@ -121,17 +121,13 @@ class InlineDoor(Door):
             return
         caller = Caller(self._arrivals.meet(peer), self._deadlines, self._meet, self._part)
         self._callers.add(caller)
-        self._spawn(self._greet(connection, caller))
+        self._attach(connection, caller)
 
     def cut(self, why: End) -> None:
         """Send everybody away now."""
         for caller in list(self._callers):
             caller.abort()
         super().cut(why)
-
-    async def _greet(self, connection: socket.socket, caller: Caller) -> None:
-        if not await attach(connection, caller):
-            self._part(caller)
 
     def _part(self, caller: Caller) -> None:
         """A caller has left, or has become a session."""

@@ -341,14 +341,16 @@ class Session:
         if side is self.upstream:
             self._set_end("upstream_closed")
             self._apologise()
-            self.hooks.farewells.start(self)
-            side.other.finish()
         else:
             self._set_end("client_closed")
-            self._finish_upstream()
         if side.other.eof or self.end in _BY_US:
             self.client.close()
             self.upstream.close()
+        elif side is self.upstream:
+            self.hooks.farewells.start(self)
+            self.client.finish()
+        else:
+            self._finish_upstream()
 
     def side_lost(self, side: Side) -> None:
         """One connection is gone; the other one follows."""

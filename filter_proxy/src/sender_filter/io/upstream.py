@@ -1,6 +1,7 @@
 """Connecting to Postfix, and remembering how that went."""
 
 import asyncio
+import errno
 import os
 import socket
 import time
@@ -9,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from sender_filter.core.records import Check
 from sender_filter.io.journal import log
 from sender_filter.settings import endpoints, schema
+
+_UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EALREADY})
 
 Introduce = Callable[[socket.socket], Awaitable[str | None]]
 """Says on a new connection what is to be said first; the result is why it cannot be used."""
@@ -49,11 +52,14 @@ class Upstream:
         link = None
         try:
             link = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-            async with asyncio.timeout(settings.connect_seconds):
-                target = (str(endpoint.address), endpoint.port)
-                await asyncio.get_running_loop().sock_connect(link, target)
-                if introduce is not None:
-                    problem = await introduce(link)
+            target = (str(endpoint.address), endpoint.port)
+            connected = _at_once(link, target)
+            if not connected or introduce is not None:
+                async with asyncio.timeout(settings.connect_seconds):
+                    if not connected:
+                        await asyncio.get_running_loop().sock_connect(link, target)
+                    if introduce is not None:
+                        problem = await introduce(link)
         except TimeoutError:
             problem = f"no answer in {settings.connect_seconds} s"
         except OSError as error:
@@ -77,3 +83,21 @@ class Upstream:
         elif self.healthy is False:
             log.info("upstream %s is back", address)
         self.healthy = problem is None
+
+
+def _at_once(link: socket.socket, target: tuple[str, int]) -> bool:
+    """Connect, if that takes no time.
+
+    On one host the handshake is over when the first call returns, but only a second one says so:
+    connect(2) calls it in progress on any socket that does not block.
+
+    Raises:
+        OSError: There is no connection to be had.
+    """
+    for _ in range(2):
+        error = link.connect_ex(target)
+        if error == 0:
+            return True
+    if error in _UNDER_WAY:
+        return False
+    raise OSError(error, os.strerror(error))
