@@ -20,7 +20,7 @@ $TTL 1800
 class BlockList(Server):
     """The name server, behind a relay that holds answers back (``late_answers.py``)."""
 
-    name, zone, port = "rbldnsd", "bl.test", 5300
+    name, zone, port = "rbldnsd", "bl.test", 53
 
     def __init__(self, folder: Path, listed: str) -> None:
         super().__init__(folder)

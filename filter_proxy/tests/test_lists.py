@@ -123,3 +123,17 @@ def test_a_domain_is_an_entry_and_stands_for_what_is_found_under_it():
 def test_what_is_neither_an_address_nor_a_domain_is_an_error(text):
     with pytest.raises(ListError, match=r"x\.list:1: "):
         read(text)
+
+
+def test_a_large_list_is_read_and_thrown_away_in_pieces():
+    """No line, and no piece when it goes, keeps the others waiting, as a large dict would."""
+    entries = AddressList()
+    entries.read(
+        "list", (f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}\n" for n in range(50_000)), flags=True
+    )
+    parts = entries.parts()
+    assert sum(map(len, parts)) == 50_000
+    assert max(map(len, parts)) < 1000
+    networks = AddressList()
+    networks.read("list", (f"10.{n >> 8}.{n & 255}.0/24\n" for n in range(10_000)), flags=True)
+    assert max(map(len, networks.parts())) < 200

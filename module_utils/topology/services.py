@@ -18,7 +18,7 @@ from .sockets import Listener
 from .survey import PostfixState, Survey, filter_state, run
 
 POLL_SECONDS = 0.005
-RELOAD_SECONDS = 20.0
+RELOAD_SECONDS = 60.0
 REMNANT_SECONDS = 5.0
 FORMER_UNIT = "postfix@-.service"  # of the first instance in Debian 12
 

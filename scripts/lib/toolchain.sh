@@ -53,10 +53,12 @@ unpack_release() { # FOLDER [--console] PYTHON
   for program in "$1"/bin/sender*; do sed -i "1s|.*|#!$1/bin/python|" "$program"; done
 }
 
-# The same in an environment of its own, for the Python that runs here.
+# The same in an environment of its own, for the Python that runs here. It is compiled, as on a gateway: a start takes
+# half the time.
 install_filter() { # FOLDER [--console]
   python3 -m venv --without-pip "$1"
   unpack_release "$@" "$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
+  "$1/bin/python" -m compileall -q -j 0 "$1/lib"
 }
 
 mkdir -p "$CACHE"

@@ -8,13 +8,22 @@ go of it by itself, after so short a time that nobody notices.
 import time
 from collections.abc import Iterable, Iterator
 
-_SLICE = 32  # lines, of some microseconds each
+_SLICE_SECONDS = 0.0001  # some lines; a longer one is the line at which a dict has grown
 _REST_SECONDS = 0.0002
 
 
 def in_slices(lines: Iterable[str]) -> Iterator[str]:
     """The lines, with a rest after each few of them."""
-    for number, line in enumerate(lines, 1):
+    rested = time.perf_counter()
+    for line in lines:
         yield line
-        if number % _SLICE == 0:
+        if time.perf_counter() - rested > _SLICE_SECONDS:
             time.sleep(_REST_SECONDS)
+            rested = time.perf_counter()
+
+
+def let_go(parts: list[dict[int, int]]) -> None:
+    """Throw away what nobody else has any more, with a rest after each part."""
+    while parts:
+        parts.pop()
+        time.sleep(_REST_SECONDS)

@@ -35,7 +35,7 @@ from sender_filter.io.metrics import Metrics, MetricsServer, Tally
 from sender_filter.io.operator import Operator
 from sender_filter.io.recorder import Recorder
 from sender_filter.io.siblings import Siblings
-from sender_filter.io.slices import in_slices
+from sender_filter.io.slices import in_slices, let_go
 from sender_filter.io.supervisor import Assignment
 from sender_filter.io.together import Together
 from sender_filter.io.upstream import Upstream
@@ -215,6 +215,9 @@ class Worker:
             if _fixed(new.config) != _fixed(old.config):
                 log.warning("listen, control, state and metrics change only with a restart")
             log.info("reloaded in %.3f s: %s", new.load_seconds, loading.summary(new))
+            parts = old.policy.blocked.parts() + old.policy.approved.parts()
+            del old
+            await asyncio.to_thread(let_go, parts)
         self._reporter.tell(Ready(reloaded=self._reload_error is None))
 
     def _complete(self, settings: Settings) -> Settings:
