@@ -21,6 +21,7 @@ from testinfra.host import Host
 ROOT = Path(__file__).parents[2]
 LAB = os.environ["SENDER_FILTER_LAB"]
 STORE = "/var/mail/store/new"
+FLUSH_SECONDS = 3.0
 ENVIRONMENT = ["HOME=/root", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
 Found = TypeVar("Found")
 
@@ -124,10 +125,23 @@ class MailStore(LabHost):
         with tarfile.open(fileobj=BytesIO(archive)) as files:
             return [file.read() for each in files if (file := files.extractfile(each))]
 
-    def wait_for_stored(self, text: str, seconds: float = 120, count: int = 1) -> list[bytes]:
-        """The same, once there are `count` of them."""
-        what = f"{count} messages with {text} arrive"
-        eventually(lambda: self._count(text) >= count, what, seconds)
+    def wait_for_stored(
+        self, text: str, seconds: float = 120, count: int = 1, *, by: LabHost | None = None
+    ) -> list[bytes]:
+        """The same, once there are `count` of them.
+
+        What waits for its next attempt in the queue of the gateway `by` goes meanwhile.
+        """
+        flushed = time.monotonic()
+
+        def arrived() -> bool:
+            nonlocal flushed
+            if by and time.monotonic() > flushed + FLUSH_SECONDS:
+                flushed = time.monotonic()
+                by.run("postqueue -f")
+            return self._count(text) >= count
+
+        eventually(arrived, f"{count} messages with {text} arrive", seconds)
         return self.stored(text)
 
     def _count(self, text: str) -> int:

@@ -66,7 +66,7 @@ def test_mail_arrives_and_postfix_knows_the_client(
         queued = session.deliver(message(subject))
     came.check(gateway, source, session.port)
     assert gateway.log_line("postfix/smtpd", f"{queued}: client=").endswith(f"[{source}]")
-    (stored,) = mailstore.wait_for_stored(subject)
+    (stored,) = mailstore.wait_for_stored(subject, by=gateway)
     first_hop = message_from_bytes(stored).get_all("Received", [])[-1]
     assert f"[{'IPv6:' if family == 6 else ''}{source}]" in first_hop
 
@@ -79,7 +79,7 @@ def test_postfix_ends_tls(gateway: LabHost, client: Client, mailstore: MailStore
         session.hello()
         assert session.start_tls() == ssl.PEM_cert_to_DER_cert(pem)
         session.deliver(message(subject))
-    (stored,) = mailstore.wait_for_stored(subject)
+    (stored,) = mailstore.wait_for_stored(subject, by=gateway)
     first_hop = message_from_bytes(stored).get_all("Received", [])[-1]
     assert "with ESMTPS id" in " ".join(first_hop.split())
 
@@ -138,7 +138,7 @@ def test_a_session_outlives_the_filter(
         eventually(lambda: filter_of(gateway).get("pid") not in (None, before), "there is another")
         session.content(message(subject))
         session.quit()
-    mailstore.wait_for_stored(subject)
+    mailstore.wait_for_stored(subject, by=gateway)
 
 
 def filter_of(gateway: LabHost) -> dict[str, object]:
@@ -198,7 +198,7 @@ def test_a_session_outlives_the_change_to_the_other_way(
         session.content(message(subject))
         session.quit()
         assert "and 0 cut" in change.must_pass()
-    mailstore.wait_for_stored(subject)
+    mailstore.wait_for_stored(subject, by=fleet.gateways[0].host)
     fleet.configure(handover=way, **NOBODY_READS)
     for gateway in fleet.gateways:
         entry = b"\nsender-filter  pass  n " in gateway.host.read(MASTER_CF)
