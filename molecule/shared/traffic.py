@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
-from lab_hosts import FLUSH_SECONDS, STORE, Client, LabHost, MailStore, eventually, exec_on
+from lab_hosts import STORE, Client, LabHost, MailStore, eventually, exec_on, hurrying
 
 REMOTE = Path(__file__).with_name("mail_traffic.py").read_text(encoding="utf-8")
 PAUSE_SECONDS = 4.0
@@ -142,16 +142,13 @@ class Traffic:
         tallies = self._judge()
         missing = {subject for tally in tallies.values() for subject in tally.acknowledged}
         copies: Counter[str] = Counter()
-        began = flushed = time.monotonic()
+        began = time.monotonic()
+        hurry = hurrying(self._gateways)
 
         def all_arrived() -> bool:
-            nonlocal flushed
             copies.clear()
             copies.update(self._arrived())
-            if time.monotonic() > flushed + FLUSH_SECONDS:
-                flushed = time.monotonic()
-                for gateway in self._gateways:
-                    gateway.host.run("postqueue -f")  # what waits for its next attempt goes now
+            hurry()
             return missing <= set(copies)
 
         try:

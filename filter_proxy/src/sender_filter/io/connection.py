@@ -1,7 +1,7 @@
 """A TCP connection as an asyncio transport, on a bare socket.
 
-It costs a third of what the event loop's own transport does: what is written goes out at once,
-what is read is read once, and all connections share one epoll(7) (``io.watch``). It knows no TLS.
+It costs less than the event loop's own transport: what is written goes out at once, what is read is
+read once, and all connections share one epoll(7) (``io.watch``). It knows no TLS.
 """
 
 import asyncio

@@ -53,13 +53,11 @@ class Upstream:
         try:
             link = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
             target = (str(endpoint.address), endpoint.port)
-            connected = _at_once(link, target)
-            if not connected or introduce is not None:
-                async with asyncio.timeout(settings.connect_seconds):
-                    if not connected:
-                        await asyncio.get_running_loop().sock_connect(link, target)
-                    if introduce is not None:
-                        problem = await introduce(link)
+            async with asyncio.timeout(settings.connect_seconds):
+                if not _at_once(link, target):
+                    await asyncio.get_running_loop().sock_connect(link, target)
+                if introduce is not None:
+                    problem = await introduce(link)
         except TimeoutError:
             problem = f"no answer in {settings.connect_seconds} s"
         except OSError as error:

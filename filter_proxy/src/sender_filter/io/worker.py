@@ -215,10 +215,11 @@ class Worker:
             if _fixed(new.config) != _fixed(old.config):
                 log.warning("listen, control, state and metrics change only with a restart")
             log.info("reloaded in %.3f s: %s", new.load_seconds, loading.summary(new))
+        self._reporter.tell(Ready(reloaded=self._reload_error is None))
+        if self._reload_error is None:
             parts = old.policy.blocked.parts() + old.policy.approved.parts()
             del old
             await asyncio.to_thread(let_go, parts)
-        self._reporter.tell(Ready(reloaded=self._reload_error is None))
 
     def _complete(self, settings: Settings) -> Settings:
         return replace(settings, policy=self._domains.complete(settings.policy))
