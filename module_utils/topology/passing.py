@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ..postfix.master_cf import Entry, MasterDocument
 from . import model
-from .sockets import PROC, Listener, Process, processes_by_inode
+from .socket_table import PROC
+from .sockets import Listener, Process, processes_by_inode
 from .survey import Survey
 
 NAME, TYPE = "sender-filter", "pass"

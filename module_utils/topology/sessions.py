@@ -9,7 +9,8 @@ import socket
 
 from . import passing
 from .fronts import SERVICE_UNITS
-from .sockets import LISTEN, Listener, Process, Socket, listening, processes_by_inode, read_tables
+from .socket_table import LISTEN, Socket
+from .sockets import Listener, Process, listening, processes_by_inode, read_tables
 
 Ends = tuple[str, tuple[str, int]]
 """A connection: our address, and the address and port of the other end."""

@@ -1,35 +1,13 @@
-"""Listening TCP sockets and their owners, from the kernel's own tables (proc_pid_net(5))."""
+"""Listening TCP sockets and their owners, from the kernel's own tables."""
 
 from __future__ import annotations
 
-import itertools
-import socket
-import struct
-from collections.abc import Iterable, Iterator
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
-ESTABLISHED = 0x01
-TIME_WAIT = 0x06
-LISTEN = 0x0A
-PROC = Path("/proc")
-
-
-@dataclass(frozen=True)
-class Socket:
-    """One row of /proc/net/tcp or tcp6.
-
-    `queue` counts the connections that wait to be accepted (state LISTEN) or the bytes that wait to
-    be read. A connection that nobody has accepted yet has inode 0.
-    """
-
-    family: str  # "ipv4" or "ipv6"
-    address: str
-    port: int
-    peer: tuple[str, int]
-    state: int
-    queue: int
-    inode: int
+from . import socket_diag, socket_table
+from .socket_table import PROC, Socket
 
 
 @dataclass(frozen=True)
@@ -71,60 +49,26 @@ def reachable(address: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
 
 
-def parse_table(lines: Iterable[str], family: str) -> Iterator[Socket]:
-    """The rows of /proc/net/tcp (`family` "ipv4") or /proc/net/tcp6 ("ipv6").
-
-    Connections that have ended (TIME_WAIT) are left out: a busy host has tens of thousands.
-    """
-    for line in itertools.islice(lines, 1, None):
-        state = int(line.split(None, 4)[3], 16)
-        if state != TIME_WAIT:
-            row = line.split()
-            yield Socket(
-                family,
-                *_parse_endpoint(row[1], family),
-                peer=_parse_endpoint(row[2], family),
-                state=state,
-                queue=int(row[4].split(":")[1], 16),
-                inode=int(row[9]),
-            )
-
-
-def _parse_endpoint(text: str, family: str) -> tuple[str, int]:
-    address, port = text.split(":")
-    words = [int(address[i : i + 8], 16) for i in range(0, len(address), 8)]
-    # The kernel prints each 32-bit word of the address in the machine's own byte order.
-    packed = b"".join(struct.pack("=I", word) for word in words)
-    kind = socket.AF_INET if family == "ipv4" else socket.AF_INET6
-    return socket.inet_ntop(kind, packed), int(port, 16)
-
-
-def read_tables(proc: Path = PROC) -> list[Socket]:
+def read_tables() -> list[Socket]:
     """All TCP sockets of this network namespace, but those of connections that have ended."""
-    return [row for table in _tables(proc) for row in table]
+    try:
+        return socket_diag.read()
+    except OSError:  # a kernel without inet_diag, or a unit that may not ask
+        return socket_table.read()
 
 
-def listening(proc: Path = PROC) -> list[Socket]:
-    """The listening sockets. The kernel shows them first: the rest of its table is not read."""
-    return [row for table in _tables(proc) for row in itertools.takewhile(_listens, table)]
+def listening() -> list[Socket]:
+    """The listening sockets."""
+    try:
+        return socket_diag.listening()
+    except OSError:
+        return socket_table.listening()
 
 
-def _listens(row: Socket) -> bool:
-    return row.state == LISTEN
-
-
-def _tables(proc: Path) -> Iterator[Iterator[Socket]]:
-    for name, family in (("tcp", "ipv4"), ("tcp6", "ipv6")):
-        table = proc / "net" / name
-        if table.exists():  # no tcp6 without IPv6
-            with table.open() as lines:
-                yield parse_table(lines, family)
-
-
-def listeners(ports: set[int], proc: Path = PROC) -> list[Listener]:
+def listeners(ports: set[int]) -> list[Listener]:
     """The listeners on these ports, with their processes, sorted by port, family and address."""
-    rows = [row for row in listening(proc) if row.port in ports]
-    owners = processes_by_inode({row.inode for row in rows}, proc)
+    rows = [row for row in listening() if row.port in ports]
+    owners = processes_by_inode({row.inode for row in rows})
     found = [
         Listener(row.family, row.address, row.port, row.inode, tuple(owners.get(row.inode, ())))
         for row in rows
@@ -160,16 +104,18 @@ def processes_by_inode(inodes: set[int], proc: Path = PROC) -> dict[int, list[Pr
 
 
 def _open_files(folder: Path) -> list[str]:
+    # By pathlib it takes four times as long, and a move looks again and again.
+    files = f"{folder}/fd"
     try:
-        files = list((folder / "fd").iterdir())
+        numbers = os.listdir(files)  # noqa: PTH208
     except OSError:  # the process has ended meanwhile
         return []
-    return [link for link in map(_link, files) if link]
+    return [link for link in (_link(f"{files}/{number}") for number in numbers) if link]
 
 
-def _link(file: Path) -> str:
+def _link(file: str) -> str:
     try:
-        return str(file.readlink())
+        return os.readlink(file)  # noqa: PTH115
     except OSError:  # the file was closed meanwhile
         return ""
 

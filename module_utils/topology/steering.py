@@ -16,7 +16,8 @@ import socket
 import struct
 from collections.abc import Iterable, Iterator
 
-from .sockets import PROC, Listener
+from .socket_table import PROC
+from .sockets import Listener
 
 _PIDFD_GETFD = 438  # the same number on every architecture
 _SO_ATTACH_REUSEPORT_CBPF = 51

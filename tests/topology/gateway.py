@@ -27,7 +27,7 @@ from module_utils.topology.model import Ports
 from module_utils.topology.native import NATIVE
 from module_utils.topology.request import Request
 from module_utils.topology.services import wait_until
-from module_utils.topology.sockets import PROC
+from module_utils.topology.socket_table import PROC
 from module_utils.topology.survey import Survey, take
 
 HERE = Path(__file__).parent
@@ -76,12 +76,19 @@ given() { sed -n 's/^import_environment = //p' @MAIN_CF@ | tr ' ' '\n' | grep =;
 [ "$verb" != daemon-reload ] || say unread no
 [ "$verb" != show ] || {
   tell() { get "$2"; echo "$1=$value"; }
-  front $units
-  tell LoadState loaded; tell ActiveState $front-socket; tell UnitFileState $front-enabled
-  tell NeedDaemonReload unread; echo
-  tell LoadState loaded; tell ActiveState $front-service; echo UnitFileState=static
-  tell NeedDaemonReload unread; echo "ExecStart={ path=@PROGRAM@ ; argv[]=@PROGRAM@ ; }"
-  tell ExecMainStartTimestampMonotonic $front-started
+  for unit in $units; do
+    front $unit
+    case $unit in
+      *.socket)
+        tell LoadState loaded; tell ActiveState $front-socket; tell UnitFileState $front-enabled
+        tell NeedDaemonReload unread ;;
+      *.service)
+        tell LoadState loaded; tell ActiveState $front-service; echo UnitFileState=static
+        tell NeedDaemonReload unread; echo "ExecStart={ path=@PROGRAM@ ; argv[]=@PROGRAM@ ; }"
+        tell ExecMainStartTimestampMonotonic $front-started ;;
+    esac
+    echo
+  done
 }
 for unit in $units; do
   front "$unit"
@@ -106,7 +113,7 @@ exit 0
 POSTFIX = r"""#!/bin/sh
 host=@HOST@
 echo "$@" >> "$host/postfix-calls"
-if [ "$3" = check ] && [ -f "$host/refuse" ]; then
+if { [ "$3" = check ] || [ "$3" = status ]; } && [ -f "$host/refuse" ]; then
   sed "s|CONFIG_DIR|$2|" "$host/refuse" >&2
   exit 1
 fi
