@@ -75,6 +75,12 @@ options:
     type: list
     elements: str
     default: []
+  paths:
+    description: Files, links and folders for the snapshot, beside Postfix's own, of a move that no
+      play has begun with M(mail_topology_begin).
+    type: list
+    elements: str
+    default: []
   smtp_options:
     description: Options of Postfix's service behind the filter beside those that it needs there, or
       other values of them.
@@ -285,6 +291,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "snapshots": {"type": "int", "default": 10},
     "snapshot_megabytes": {"type": "int", "default": 100},
     "pending": {"type": "list", "elements": "str", "default": []},
+    "paths": {"type": "list", "elements": "str", "default": []},
     "smtp_options": {"type": "dict", "default": {}},
     "listen_addresses": {"type": "list", "elements": "str", "default": []},
 }
@@ -323,6 +330,7 @@ def _request(params: dict[str, Any]) -> Request:
         watch_seconds=params["watch_seconds"],
         keep=Keep(params["snapshots"], params["snapshot_megabytes"]),
         pending=tuple(params["pending"]),
+        paths=tuple(params["paths"]),
         options={name: to_text(value) for name, value in params["smtp_options"].items()},
         provider=provider_in(params),
     )

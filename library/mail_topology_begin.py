@@ -171,14 +171,10 @@ def main() -> None:
             ports=ports_of(params),
             smtp_address="127.0.0.1",
             options={},
+            paths=tuple(params["paths"]),
             provider=provider_in(params),
         )
-        survey = begin(
-            request,
-            tuple(params["paths"]),
-            repair=params["repair"],
-            check=module.check_mode,
-        )
+        survey = begin(request, repair=params["repair"], check=module.check_mode)
     except (SwitchError, SurveyError, PostfixError) as error:
         module.fail_json(msg=str(error))
     begun = None if module.check_mode else journal.read()

@@ -41,8 +41,8 @@ def arm() -> None:
     program.install()
     if not BOOT_UNIT.exists() or BOOT_UNIT.read_text() != BOOT_UNIT_TEXT:
         atomic.put(BOOT_UNIT, BOOT_UNIT_TEXT.encode(), 0o644)
-        services.systemctl("daemon-reload")
-        services.systemctl("enable", "--quiet", BOOT_UNIT.name)
+        # Nobody but the next boot has to know it.
+        services.systemctl("enable", "--quiet", "--no-reload", BOOT_UNIT.name)
     services.run_checked(
         "systemd-run",
         "--quiet",

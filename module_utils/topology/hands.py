@@ -20,6 +20,7 @@ SETTLE_SECONDS = 20.0
 PATIENCE_SECONDS = 0.5  # for master to end its own children
 LET_GO_SECONDS = 5.0
 DRAIN_POLL_SECONDS = 0.1
+WATCH_POLL_SECONDS = 0.5
 Step = tuple[str, Callable[[], None]]
 
 
@@ -252,9 +253,10 @@ class Hands:
         """
         while self._filter_started:
             self.check_filter()
-            if time.monotonic() - self._filter_started >= self.request.watch_seconds:
+            left = self._filter_started + self.request.watch_seconds - time.monotonic()
+            if left <= 0:
                 return
-            time.sleep(DRAIN_POLL_SECONDS)
+            time.sleep(min(left, WATCH_POLL_SECONDS))
 
     def check_filter(self) -> None:
         """The filter that was started is the one that answers now.

@@ -21,7 +21,8 @@ from .fronts import Front
 from .native import Native
 from .provider import Provider
 from .services import ServiceError, wait_until
-from .sockets import PROC, Listener, Process, listeners
+from .socket_table import PROC
+from .sockets import Listener, Process, listeners
 from .survey import CLOSED, FilterState, Survey
 
 PROCESS = "TmFoxProxy"
@@ -59,23 +60,23 @@ class Imss(Provider):
         """What starts and stops it."""
         return Path(self.home, "script/foxproxyd")
 
-    def state(self, front: Front, ports: model.Ports, listeners: Sequence[Listener]) -> FilterState:
-        """Whether it runs. It has to be started anew if it does not serve, or for another port.
+    def states(self, ports: model.Ports, listeners: Sequence[Listener]) -> Sequence[FilterState]:
+        """Whether it runs, in front of Postfix alone.
+
+        It has to be started anew if it does not serve, or for another port.
 
         What is missing of the product is told by `obstacles`, so it counts as installed.
         """
-        if front != fronts.EDGE:
-            return CLOSED
         runs = _runs()
         serving = any(
-            self.serves(front, process)
+            self.serves(fronts.EDGE, process)
             for one in listeners
             if one.port == ports.listen
             for process in one.processes
         )
         joined = serving and any(one.port == ports.smtp for one in listeners)
         needs = filter_status.FRESH if joined or not runs else filter_status.RESTART
-        return FilterState(True, runs, runs, runs, needs, shares=False)
+        return FilterState(True, runs, runs, runs, needs, shares=False), CLOSED
 
     def serves(self, front: Front, process: Process) -> bool:
         """By its name."""

@@ -9,7 +9,7 @@ from . import filter_status, fronts, model, passing, services
 from .fronts import Front
 from .provider import Provider
 from .sockets import Listener, Process
-from .survey import FilterState, Survey, filter_state
+from .survey import FilterState, Survey, filter_states
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,9 @@ class Native(Provider):
     follows = True
     proxy_protocol = True
 
-    def state(
-        self, front: Front, _ports: model.Ports, _listeners: Sequence[Listener]
-    ) -> FilterState:
+    def states(self, _ports: model.Ports, _listeners: Sequence[Listener]) -> Sequence[FilterState]:
         """What systemd says of its units, and a running filter of itself."""
-        return filter_state(front)
+        return filter_states(fronts.ALL)
 
     def serves(self, front: Front, process: Process) -> bool:
         """By its unit."""

@@ -39,10 +39,10 @@ def install(*, check: bool = False) -> bool:
 def render() -> bytes:
     """The program: a zip file that Python runs (zipapp)."""
     # Named where it is used: it needs this module too, and Ansible packs what is named.
-    from . import command  # noqa: PLC0415
+    from . import entry  # noqa: PLC0415
 
-    entry = command.__name__.rpartition(".")[2]
-    main = f"from mail_topology.topology.{entry} import main\nmain()\n"
+    first = entry.__name__.rpartition(".")[2]
+    main = f"from mail_topology.topology.{first} import main\nmain()\n"
     parent = __package__.rpartition(".")[0]
     files = {"__main__.py": main.encode(), "mail_topology/__init__.py": b""}
     for package in PACKAGES:

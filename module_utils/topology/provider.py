@@ -39,8 +39,8 @@ class Provider(ABC):
     hands_over: bool
 
     @abstractmethod
-    def state(self, front: Front, ports: model.Ports, listeners: Sequence[Listener]) -> FilterState:
-        """What a front is like, on a host with these listeners."""
+    def states(self, ports: model.Ports, listeners: Sequence[Listener]) -> Sequence[FilterState]:
+        """What each of `fronts.ALL` is like, on a host with these listeners."""
 
     @abstractmethod
     def serves(self, front: Front, process: Process) -> bool:

@@ -34,7 +34,8 @@ class Request:
     change of hands itself does not end goes on. A filter that was started must
     live for `watch_seconds` before Postfix gives the port up. Without `keep` no snapshot is
     forgotten. `pending` are files that the play would have written before the switch, and in check
-    mode has not. `provider` is whose program the filter is.
+    mode has not. `paths` are files, links and folders that the play may change beside Postfix's
+    files: a snapshot has them too. `provider` is whose program the filter is.
     """
 
     topology: str
@@ -49,6 +50,7 @@ class Request:
     watch_seconds: float = 5.0
     keep: Keep | None = Keep()
     pending: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
     provider: Provider = NATIVE
 
     @property

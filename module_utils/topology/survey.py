@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,8 @@ from ..postfix.checks import Severity, master_problems
 from ..postfix.master_cf import MasterDocument
 from . import filter_status, fronts, model
 from .fronts import Front
-from .sockets import PROC, Listener, listeners
+from .socket_table import PROC
+from .sockets import Listener, listeners
 
 if TYPE_CHECKING:
     from .provider import Provider
@@ -180,8 +182,7 @@ def take(config_dir: Path, ports: model.Ports, provider: Provider) -> Survey:
     """
     postfix = _postfix(config_dir)
     found = tuple(listeners(ports.all()))
-    states = [provider.state(front, ports, found) for front in (fronts.EDGE, fronts.INLINE)]
-    return Survey(ports, found, postfix, provider, *states)
+    return Survey(ports, found, postfix, provider, *provider.states(ports, found))
 
 
 def _postfix(config_dir: Path) -> PostfixState:
@@ -223,12 +224,19 @@ def master_pid(pid_file: Path, proc: Path = PROC) -> int | None:
 
 def filter_state(front: Front = fronts.EDGE) -> FilterState:
     """The state of the units of a front of the filter."""
+    return filter_states([front])[0]
+
+
+def filter_states(wanted: Sequence[Front]) -> list[FilterState]:
+    """The state of the units of each front, by one question."""
     properties = (
         "--property=LoadState,ActiveState,UnitFileState,NeedDaemonReload,ExecStart,"
         "ExecMainStartTimestampMonotonic,ReusePort"
     )
-    result = run(["systemctl", "show", properties, *front.units])
-    return parse_units(result.stdout, front)
+    units = [unit for front in wanted for unit in front.units]
+    blocks = run(["systemctl", "show", properties, *units]).stdout.strip().split("\n\n")
+    pairs = ["\n\n".join(blocks[at : at + 2]) for at in range(0, len(units), 2)]
+    return [parse_units(text, front) for text, front in zip(pairs, wanted, strict=True)]
 
 
 def parse_units(text: str, front: Front = fronts.EDGE) -> FilterState:

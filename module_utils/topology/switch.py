@@ -36,14 +36,11 @@ class SwitchError(Exception):
     """The host is not in the wanted topology; the text says where it is, and why."""
 
 
-def begin(
-    request: Request, paths: tuple[str, ...], *, repair: bool = False, check: bool = False
-) -> Survey:
+def begin(request: Request, *, repair: bool = False, check: bool = False) -> Survey:
     """See whether the way is free, and keep the host as it is before a play changes anything.
 
     Args:
         request: the move that is to come.
-        paths: what the play may change beside Postfix's files: files, links and folders.
         repair: only keep the host; what stands in the way is what the play is to mend.
         check: look only.
 
@@ -54,7 +51,7 @@ def begin(
         survey = request.look()
         _refuse([] if repair else obstacles(survey, request.topology))
         if not check:
-            _keep(store, request, survey, paths)
+            _keep(store, request, survey, request.paths)
         return survey
 
 
@@ -203,7 +200,11 @@ def _try_first(request: Request, survey: Survey, *, check: bool) -> bytes:
         main_cf = request.main_cf.read_bytes()
         mended = request.provider.main_cf(survey, main_cf)
         if (wanted, mended) != (current, main_cf):
-            staging.validate(request.config_dir, {"master.cf": wanted, "main.cf": mended})
+            staging.validate(
+                request.config_dir,
+                {"master.cf": wanted, "main.cf": mended},
+                restart=mended != main_cf,
+            )
     except PostfixError as error:
         msg = f"nothing was changed: {request.config_dir}/master.cf: {error}"
         raise SwitchError(msg) from error
@@ -273,7 +274,7 @@ def snapshot_for(store: Store, request: Request, survey: Survey) -> Snapshot:
     begun = _former(store)
     if begun and begun.before == request.topology:
         return begun
-    return _keep(store, request, survey, ())
+    return _keep(store, request, survey, request.paths)
 
 
 def _close(store: Store, request: Request, outcome: Outcome) -> None:

@@ -144,7 +144,7 @@ def test_check_mode_foresees_the_steps_and_the_file(edge: Gateway) -> None:
         "after": f"{edge.ports.listen} inet n - y - - smtpd\n{back}pickup unix n - y 60 1 pickup\n",
     }
     assert edge.files() == files
-    assert edge.calls() == {"show", "check"}
+    assert edge.calls() == {"show", "status"}
 
 
 def test_check_mode_foresees_who_would_have_which_port(edge: Gateway) -> None:

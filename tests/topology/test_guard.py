@@ -17,7 +17,7 @@ from topology.moves import TO_EDGE, Before, after_step, killed_after
 
 from module_utils.postfix import atomic
 from module_utils.snapshots.store import Store
-from module_utils.topology import command, guard, journal, model, photograph, program
+from module_utils.topology import entry, guard, journal, model, photograph, program
 from module_utils.topology.services import ServiceError
 from module_utils.topology.switch import begin, switch
 
@@ -27,7 +27,7 @@ WAIT = TO_EDGE["overlap"][3]
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
     """The command, in this process, where the places are those of the test."""
     monkeypatch.setattr(sys, "argv", ["mail-topology", *arguments])
-    command.main()
+    entry.main()
 
 
 # The guard
@@ -49,8 +49,7 @@ def test_the_boot_unit_is_written_and_enabled_once(direct: Gateway) -> None:
     assert guard.BOOT_UNIT.read_text() == guard.BOOT_UNIT_TEXT
     assert stat.S_IMODE(guard.BOOT_UNIT.stat().st_mode) == 0o644
     assert calls.read_text().splitlines() == [
-        "daemon-reload",
-        "enable --quiet mail-topology-recover.service",
+        "enable --quiet --no-reload mail-topology-recover.service"
     ]
     calls.unlink()
     guard.arm()
@@ -149,7 +148,7 @@ def test_the_program_lists_snapshots(file: Path) -> None:
 
 
 def test_the_program_knows_the_snapshots_of_the_modules(file: Path, direct: Gateway) -> None:
-    begin(direct.request(model.EDGE), ())
+    begin(direct.request(model.EDGE))
     (name,) = Store().names()
     script = (
         "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
@@ -162,6 +161,17 @@ def test_the_program_knows_the_snapshots_of_the_modules(file: Path, direct: Gate
     done = python(file, "-c", script, str(file), str(direct.folder), "snapshots")
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{name}  direct   before a move to edge\n"
+
+
+def test_a_guard_that_is_not_needed_reads_no_code_of_a_way_back(file: Path) -> None:
+    script = (
+        "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
+        "from mail_topology.topology.entry import main\n"
+        "main()\n"
+        "print([name for name in sys.modules if name.endswith(('.command', '.restore'))])\n"
+    )
+    done = python(file, "-c", script, str(file), "recover")
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
 
 
 @pytest.mark.parametrize("wrong", [[], ["no-such-command"], ["rollback", "a", "b"]])
@@ -227,7 +237,7 @@ def test_without_a_move_nothing_is_recovered(
 def test_a_move_that_has_only_begun_is_not_recovered(
     direct: Gateway, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    begin(direct.request(model.EDGE), ())
+    begin(direct.request(model.EDGE))
     move, calls = journal.read(), direct.calls()
     run(monkeypatch, "recover")
     run(monkeypatch, "recover", "--boot")

@@ -368,7 +368,7 @@ def test_a_proxy_that_runs_and_does_not_serve_is_restarted(imss: Gateway) -> Non
 
 
 def test_a_snapshot_knows_whose_filter_it_was(imss: Gateway) -> None:
-    begin(wanted(imss, model.EDGE), ())
+    begin(wanted(imss, model.EDGE))
     switch(wanted(imss, model.EDGE))
     (name,) = Store().names()
     assert restore.request_for(Store().load(name)).provider == wanted(imss, model.EDGE).provider
@@ -380,7 +380,7 @@ def test_a_snapshot_knows_whose_filter_it_was(imss: Gateway) -> None:
 
 def test_who_goes_back_to_another_environment_has_it(imss: Gateway) -> None:
     switch(wanted(imss, model.DIRECT))
-    begin(wanted(imss, model.EDGE), ())
+    begin(wanted(imss, model.EDGE))
     name = Store().names()[-1]
     main_cf = imss.config_dir / "main.cf"
     main_cf.write_text(main_cf.read_text().replace("trend/lib", "trend/other"))

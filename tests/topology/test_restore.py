@@ -276,8 +276,8 @@ def test_a_repair_goes_on_from_the_host_as_it_is_where_a_move_cannot_be_taken_ba
     move_to(snapshot, journal.MOVING)
     Store().remove(snapshot.name)
     with pytest.raises(SwitchError, match="cannot be taken back"):
-        begin(request, ())
-    assert seen_topology(begin(request, (), repair=True)) == model.EDGE
+        begin(request)
+    assert seen_topology(begin(request, repair=True)) == model.EDGE
     begun = journal.read()
     assert begun is not None
     assert begun.stage == journal.BEGUN

@@ -139,7 +139,7 @@ def test_a_gateway_is_moved_there_and_back(
 ) -> None:
     gateway = gateway_of(request, way, first)
     for here, wanted in ((first, second), (second, first)):
-        begin(gateway.request(wanted), (str(gateway.setting),))
+        begin(gateway.request(wanted, paths=(str(gateway.setting),)))
         outcome = switch(gateway.request(wanted, handover=way))
         assert outcome.steps == STEPS[here, wanted][way]
         assert outcome.changed
@@ -326,7 +326,7 @@ def test_where_nothing_is_to_do_nothing_is_kept_or_done(
     gateway: Gateway = request.getfixturevalue(topology)
     declare(gateway, topology)
     files = gateway.files()
-    begin(gateway.request(topology), (str(gateway.setting),))
+    begin(gateway.request(topology, paths=(str(gateway.setting),)))
     assert len(Store().names()) == 1
     outcome = switch(gateway.request(topology))
     assert (outcome.steps, outcome.changed, outcome.handover) == ([], False, "")
@@ -341,7 +341,7 @@ def test_where_nothing_is_to_do_nothing_is_kept_or_done(
 
 def test_a_snapshot_from_which_a_file_differs_is_kept_though_no_port_moved(edge: Gateway) -> None:
     declare(edge, model.EDGE)
-    begin(edge.request(model.EDGE), (str(edge.setting),))
+    begin(edge.request(model.EDGE, paths=(str(edge.setting),)))
     edge.setting.chmod(0o600)
     switch(edge.request(model.EDGE))
     assert len(Store().names()) == 1
@@ -384,8 +384,8 @@ def test_check_mode_foresees_the_steps_and_writes_nothing(
 ) -> None:
     gateway = gateway_of(request, way, here)
     before, owners = gateway.files(), Before(gateway)
-    wanted = gateway.request(topology, handover=way)
-    begin(wanted, (str(gateway.setting),), check=True)
+    wanted = gateway.request(topology, handover=way, paths=(str(gateway.setting),))
+    begin(wanted, check=True)
     outcome = switch(wanted, check=True)
     assert outcome.steps == STEPS[here, topology][way]
     assert outcome.changed
@@ -394,7 +394,7 @@ def test_check_mode_foresees_the_steps_and_writes_nothing(
     assert (outcome.sessions_running, outcome.milliseconds_without_listener) == (0, 0)
     assert gateway.files() == before
     owners.assert_is_back()
-    assert gateway.calls() == {"show", "check"}
+    assert gateway.calls() == {"show", "status"}
     assert not (gateway.host / "guards").exists()
 
 
@@ -470,7 +470,7 @@ def test_an_obstacle_is_named_and_nothing_is_changed(edge: Gateway, check: bool)
     before = edge.files()
     for move in (
         lambda: switch(edge.request(model.DIRECT), check=check),
-        lambda: begin(edge.request(model.DIRECT), (), check=check),
+        lambda: begin(edge.request(model.DIRECT), check=check),
     ):
         with pytest.raises(SwitchError, match=r"^nothing was changed: Postfix is not running"):
             move()
@@ -495,7 +495,7 @@ def test_a_master_cf_that_postfix_refuses_is_not_put_in_place(edge: Gateway, che
         switch(edge.request(model.DIRECT), check=check)
     assert f"{edge.config_dir}/main.cf is not liked" in str(caught.value)
     assert edge.files() == before
-    assert edge.calls() == {"show", "check"}
+    assert edge.calls() == {"show", "status"}
 
 
 def test_without_a_guard_nothing_is_moved(shared_direct: Gateway) -> None:
@@ -528,7 +528,7 @@ def test_two_moves_of_a_host_do_not_meet(direct: Gateway, monkeypatch: pytest.Mo
     before = direct.files()
     for move in (
         lambda: switch(direct.request(model.EDGE)),
-        lambda: begin(direct.request(model.EDGE), ()),
+        lambda: begin(direct.request(model.EDGE)),
         lambda: rollback(direct.config_dir),
     ):
         with pytest.raises(Locked, match=f"locked by process {child} "):
@@ -536,7 +536,7 @@ def test_two_moves_of_a_host_do_not_meet(direct: Gateway, monkeypatch: pytest.Mo
     assert direct.files() == before
     os.close(hold)
     os.waitpid(child, 0)
-    begin(direct.request(model.EDGE), ())
+    begin(direct.request(model.EDGE))
 
 
 # Begin
@@ -545,7 +545,7 @@ def test_two_moves_of_a_host_do_not_meet(direct: Gateway, monkeypatch: pytest.Mo
 def test_a_play_that_came_no_further_has_left_the_snapshot_of_the_next(direct: Gateway) -> None:
     paths = (str(direct.setting),)
     for _ in range(2):
-        survey = begin(direct.request(model.EDGE), paths)
+        survey = begin(direct.request(model.EDGE, paths=paths))
         assert seen_topology(survey) == model.DIRECT
     (name,) = Store().names()
     move = journal.read()
@@ -561,7 +561,7 @@ def test_a_play_that_came_no_further_has_left_the_snapshot_of_the_next(direct: G
 def test_a_snapshot_from_which_something_differs_is_not_the_next_ones(
     direct: Gateway, change: str
 ) -> None:
-    begin(direct.request(model.EDGE), (str(direct.setting),))
+    begin(direct.request(model.EDGE, paths=(str(direct.setting),)))
     if change == "file":
         direct.setting.write_text("changed")
     elif change == "unit":
@@ -573,13 +573,13 @@ def test_a_snapshot_from_which_something_differs_is_not_the_next_ones(
         while not direct.survey().on(direct.ports.smtp):
             time.sleep(0.01)
         direct.master_cf.write_text(text)
-    begin(direct.request(model.EDGE), (str(direct.setting),))
+    begin(direct.request(model.EDGE, paths=(str(direct.setting),)))
     assert len(Store().names()) == 2
 
 
 def test_a_move_elsewhere_is_noted_with_the_same_snapshot(direct: Gateway) -> None:
-    begin(direct.request(model.EDGE), ())
-    begin(direct.request(model.DIRECT), ())
+    begin(direct.request(model.EDGE))
+    begin(direct.request(model.DIRECT))
     assert len(Store().names()) == 1
     move = journal.read()
     assert move
@@ -587,8 +587,8 @@ def test_a_move_elsewhere_is_noted_with_the_same_snapshot(direct: Gateway) -> No
 
 
 def test_a_snapshot_that_lacks_a_path_is_not_the_next_ones(direct: Gateway) -> None:
-    begin(direct.request(model.EDGE), ())
-    begin(direct.request(model.EDGE), (str(direct.setting),))
+    begin(direct.request(model.EDGE))
+    begin(direct.request(model.EDGE, paths=(str(direct.setting),)))
     move = journal.read()
     assert move
     assert Store().load(move.snapshot).file(str(direct.setting))
@@ -598,13 +598,13 @@ def test_a_snapshot_that_lacks_a_path_is_not_the_next_ones(direct: Gateway) -> N
 def test_a_former_snapshot_that_cannot_be_read_does_not_matter(
     direct: Gateway, damage: str
 ) -> None:
-    begin(direct.request(model.EDGE), ())
+    begin(direct.request(model.EDGE))
     (file,) = (direct.folder / "snapshots").glob("*.json")
     if damage == "removed":
         file.unlink()
     else:
         file.write_bytes(file.read_bytes().replace(b'"format": 1', b'"format": 0'))
-    begin(direct.request(model.EDGE), ())
+    begin(direct.request(model.EDGE))
 
 
 def test_a_host_that_cannot_be_kept_is_not_moved(
@@ -615,7 +615,7 @@ def test_a_host_that_cannot_be_kept_is_not_moved(
 
     monkeypatch.setattr(atomic, "put", full)
     for move in (
-        lambda: begin(direct.request(model.EDGE), ()),
+        lambda: begin(direct.request(model.EDGE)),
         lambda: switch(direct.request(model.EDGE)),
     ):
         with pytest.raises(
@@ -712,7 +712,7 @@ def _assert_taken_back(
     gateway: Gateway, topology: str, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     before = Before(gateway)
-    begin(gateway.request(topology), (str(gateway.setting),))
+    begin(gateway.request(topology, paths=(str(gateway.setting),)))
     fails_after(monkeypatch, step)
     was = seen_topology(gateway.survey())
     with pytest.raises(SwitchError) as caught:
@@ -791,7 +791,7 @@ def test_a_host_that_cannot_be_put_back_is_named_and_tried_again(
     ):
         switch(shared_edge.request(model.DIRECT))
     (shared_edge.host / "refused").unlink()
-    begin(shared_edge.request(model.DIRECT), ())
+    begin(shared_edge.request(model.DIRECT))
     journal.close()
     for name in Store().names():
         Store().remove(name)
@@ -815,7 +815,7 @@ def test_a_move_that_was_killed_is_taken_back_by_the_next_that_looks(
     move = journal.read()
     assert move
     assert (move.topology, move.stage) == (topology, journal.MOVING)
-    begin(gateway.request(topology), ())
+    begin(gateway.request(topology))
     assert Store().names()[0] == move.snapshot
     journal.close()
     for name in Store().names():
@@ -828,7 +828,7 @@ def test_a_move_that_was_killed_is_taken_back_by_the_next_that_looks(
 
 def test_the_last_move_is_taken_back_and_that_too(shared_direct: Gateway) -> None:
     stock = shared_direct.master_cf.read_bytes()
-    begin(shared_direct.request(model.EDGE), (str(shared_direct.setting),))
+    begin(shared_direct.request(model.EDGE, paths=(str(shared_direct.setting),)))
     shared_direct.setting.write_text("written by the play\n")
     switch(shared_direct.request(model.EDGE))
     (first,) = Store().names()
@@ -856,7 +856,7 @@ def test_the_last_is_the_newest_from_which_the_host_differs(edge: Gateway) -> No
     for text in ("one", "two", "three", "three"):
         edge.setting.write_text(text)
         journal.close()
-        begin(edge.request(model.EDGE), (str(edge.setting),))
+        begin(edge.request(model.EDGE, paths=(str(edge.setting),)))
         names.append(Store().names()[-1])
     journal.close()
     edge.setting.write_text("three")
@@ -875,7 +875,7 @@ def test_a_named_snapshot_is_gone_back_to(edge: Gateway) -> None:
     names = []
     for text in ("one", "two", "three"):
         edge.setting.write_text(text)
-        begin(edge.request(model.EDGE), (str(edge.setting),))
+        begin(edge.request(model.EDGE, paths=(str(edge.setting),)))
         names.append(Store().names()[-1])
     journal.close()
     name, outcome = rollback(edge.config_dir, names[0])
@@ -886,7 +886,7 @@ def test_a_named_snapshot_is_gone_back_to(edge: Gateway) -> None:
 
 
 def test_a_host_that_is_as_the_snapshot_has_it_is_left_alone(edge: Gateway) -> None:
-    begin(edge.request(model.EDGE), (str(edge.setting),))
+    begin(edge.request(model.EDGE, paths=(str(edge.setting),)))
     (name,) = Store().names()
     before = edge.files()
     for wanted in ("last", name):
@@ -937,7 +937,7 @@ def test_a_rollback_that_fails_leaves_the_host_where_it_was(shared_edge: Gateway
 def test_a_rollback_does_not_forget_what_plays_keep(edge: Gateway) -> None:
     for number in range(12):
         edge.setting.write_text(str(number))
-        begin(edge.request(model.EDGE), (str(edge.setting),))
+        begin(edge.request(model.EDGE, paths=(str(edge.setting),)))
     journal.close()
     names = Store().names()
     rollback(edge.config_dir, names[5])
@@ -945,7 +945,7 @@ def test_a_rollback_does_not_forget_what_plays_keep(edge: Gateway) -> None:
 
 
 def test_a_snapshot_says_how_the_host_was(shared_edge: Gateway) -> None:
-    begin(shared_edge.request(model.DIRECT), (str(shared_edge.setting), "/none/at/all"))
+    begin(shared_edge.request(model.DIRECT, paths=(str(shared_edge.setting), "/none/at/all")))
     snapshot = Store().load(Store().names()[0])
     state, ports = snapshot.state, shared_edge.ports
     assert (snapshot.before, state.topology) == (model.DIRECT, model.EDGE)

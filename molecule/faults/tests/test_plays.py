@@ -20,7 +20,6 @@ TASKS = {
         "Port table",
     ],
     DIRECT: [
-        "Way is free, and the host is kept as it is",
         "Gateway is in topology direct",
         "Port table",
     ],
