@@ -56,6 +56,17 @@ def test_the_words_of_postfix_check_are_passed_on(config_dir: Path, commands: Pa
         staging.validate(config_dir, {"main.cf": new})
 
 
+def test_for_a_reload_it_is_enough_that_postfix_can_work_with_it(
+    config_dir: Path, commands: Path
+) -> None:
+    new = with_line(config_dir / "master.cf", b"2500 inet n - y - - smtpd")
+    staging.validate(config_dir, {"master.cf": new}, restart=False)
+    assert (commands / "calls").read_text().endswith(" status\n")
+    (commands / "refuse").write_text("postfix: fatal: CONFIG_DIR/main.cf: away\n")
+    with pytest.raises(InvalidConfig, match=rf"'postfix status' refuses.*: {config_dir}/main"):
+        staging.validate(config_dir, {"master.cf": new}, restart=False)
+
+
 def test_what_was_odd_before_is_not_held_against_the_change(config_dir: Path) -> None:
     master = config_dir / "master.cf"
     master.write_bytes(with_line(master, b"old unix - - - - - gone"))

@@ -13,7 +13,7 @@ from lab_hosts import LabHost, Owner, play
 from moves import Run
 
 ENABLE, DISABLE = "enable_sender_filter.yml", "disable_sender_filter.yml"
-MASTER_CF = "/etc/postfix/master.cf"
+MAIN_CF, MASTER_CF = "/etc/postfix/main.cf", "/etc/postfix/master.cf"
 DROP_IN = "/etc/systemd/system/sender-filter.service.d"
 
 
@@ -153,6 +153,26 @@ def test_a_broken_master_cf_is_not_touched(gateway: LabHost, new: bytes, message
         output = must_fail(ENABLE, gateway)
     line = gateway.read(MASTER_CF).split(PICKUP)[0].count(b"\n") + 2
     assert f"{MASTER_CF}:{line}: " in output
+    assert message in output
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("mail_owner = no_such_user", "unknown user name value: no_such_user"),
+        ("daemon_directory = /no/such/folder", "/no/such/folder"),
+    ],
+)
+def test_a_main_cf_that_postfix_cannot_work_with_is_found_before_the_move(
+    gateway: LabHost, line: str, message: str
+) -> None:
+    original = gateway.read(MAIN_CF)
+    gateway.write(MAIN_CF, original + f"{line}\n".encode())
+    try:
+        output = must_fail(ENABLE, gateway)
+    finally:
+        gateway.write(MAIN_CF, original)
+    assert "nothing was changed" in output
     assert message in output
 
 
