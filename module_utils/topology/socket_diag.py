@@ -55,12 +55,23 @@ def _ask(family: int, states: int) -> Iterator[Socket]:
         kernel.send(header + body)
         while True:
             for kind, message in _messages(kernel.recv(_ANSWER_BYTES)):
-                if kind == _DONE:
+                if kind in (_ERROR, _DONE):
+                    _check(message)
                     return
-                if kind == _ERROR:
-                    number = -struct.unpack_from("=i", message)[0]
-                    raise OSError(number, os.strerror(number))
                 yield parse(message)
+
+
+def _check(message: bytes) -> None:
+    """The last message has an error in it, or 0.
+
+    So ends an empty list where the kernel's module tcp_diag is missing.
+
+    Raises:
+        OSError: The error.
+    """
+    number = -struct.unpack_from("=i", message)[0]
+    if number:
+        raise OSError(number, os.strerror(number))
 
 
 def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 from ipaddress import IPv4Address, IPv6Address
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -85,6 +86,16 @@ def test_connections_that_have_ended_are_left_out() -> None:
                 pass
         assert [row.state for row in socket_diag.read() if row.port == port] == [LISTEN]
         assert TIME_WAIT not in {row.state for row in socket_diag.read()}
+
+
+@pytest.mark.parametrize("kind", [2, 3], ids=["NLMSG_ERROR", "NLMSG_DONE"])
+def test_an_empty_list_that_ends_with_an_error_is_none(kind: int) -> None:
+    """So a kernel answers that has no tcp_diag; nobody would seem to listen on any port."""
+    answer = struct.pack("=IHHIIi", 20, kind, 0, 0, 0, -errno.ENOENT)
+    with mock.patch.object(socket_diag.socket, "socket") as made:
+        made.return_value.__enter__.return_value.recv.return_value = answer
+        with pytest.raises(FileNotFoundError):
+            socket_diag.listening()
 
 
 def test_a_refusal_of_the_kernel_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
