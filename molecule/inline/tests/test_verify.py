@@ -139,4 +139,4 @@ def test_in_edge_the_header_says_who_the_client_is(verify: Verifier) -> None:
     with verify.having("sed -i 's/^127.0.0.1:2500 /2500 /' /etc/postfix/master.cf"):
         found = verify.finds("error forged_client", "error reachable_port")
         assert "port 2500 can be reached from outside" in found.output
-    eventually(lambda: verify().code == 0, "Postfix is on loopback alone again", 20)
+    eventually(lambda: verify().code == 0, "Postfix is on loopback alone again", 60)
