@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from pathlib import Path
 
-from ..postfix import atomic
 from ..postfix.errors import PostfixError
 from ..snapshots.snapshot import SnapshotError
 from ..snapshots.store import Store
@@ -91,12 +89,8 @@ def _heal(options: argparse.Namespace) -> None:
 
 def _recover(options: argparse.Namespace) -> None:
     """Wait until nobody moves the host any more; then look whether a move was left unfinished."""
-    move = journal.read()
-    if move is None:
-        return
-    with atomic.lock(Path(move.config_dir) / "master.cf", math.inf):
-        move = journal.read()
-        if move is None or move.stage != journal.MOVING:
+    with journal.abandoned() as move:
+        if move is None:
             return
         store = Store()
         if options.boot:

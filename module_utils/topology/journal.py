@@ -8,7 +8,9 @@ nobody holds the lock puts the host back (`restore.recover`).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -43,6 +45,21 @@ def read() -> Move | None:
         return Move(**json.loads(FILE.read_bytes()))
     except FileNotFoundError:
         return None
+
+
+@contextmanager
+def abandoned() -> Iterator[Move | None]:
+    """The move that was left unfinished, None if none was, as soon as nobody moves the host.
+
+    The host's lock is held meanwhile.
+    """
+    move = read()
+    if move is None:
+        yield None
+        return
+    with atomic.lock(Path(move.config_dir) / "master.cf", math.inf):
+        move = read()
+        yield move if move and move.stage == MOVING else None
 
 
 def unfinished() -> list[str]:

@@ -577,6 +577,12 @@ def test_a_snapshot_from_which_something_differs_is_not_the_next_ones(
     assert len(Store().names()) == 2
 
 
+def test_a_move_that_no_play_has_begun_keeps_what_it_is_told_to(shared_edge: Gateway) -> None:
+    switch(shared_edge.request(model.DIRECT, paths=(str(shared_edge.setting),)))
+    (name,) = Store().names()
+    assert Store().load(name).file(str(shared_edge.setting))
+
+
 def test_a_move_elsewhere_is_noted_with_the_same_snapshot(direct: Gateway) -> None:
     begin(direct.request(model.EDGE))
     begin(direct.request(model.DIRECT))
