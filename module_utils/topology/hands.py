@@ -312,7 +312,7 @@ class Hands:
         left = count()
         self.outcome.sessions_running += left
         while left:
-            self._check_alive()
+            self.check_alive()
             waited = round(time.monotonic() - started, 1)
             if waited > self.request.drain_seconds:
                 if self.request.drain_action == "rollback":
@@ -326,7 +326,12 @@ class Hands:
         self.outcome.seconds_waited = round(self.outcome.seconds_waited + waited, 1)
         return left
 
-    def _check_alive(self) -> None:
+    def check_alive(self) -> None:
+        """Postfix lives, and so does the filter that was started.
+
+        Raises:
+            ServiceError: one of them has died, or does not answer.
+        """
         self.check_filter()
         if self.before.glance().postfix.master_pid is None:
             msg = f"Postfix's master has died:\n{services.postfix_last_words()}"

@@ -166,9 +166,11 @@ class _Overlap:
         wanted = owner == model.FILTER
         try:
             return all(
-                sessions.reaches_filter(reachable(address), self.port) == wanted
+                sessions.reaches_filter(reachable(address), self.port, self.hands.check_alive)
+                == wanted
                 for _ in range(PROBES)
             )
         except OSError as error:
+            self.hands.check_alive()
             msg = f"a new connection to {address} got no answer: {error}"
             raise services.ServiceError(msg) from error

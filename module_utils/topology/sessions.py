@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import socket
+import time
+from collections.abc import Callable
 
 from . import passing
 from .fronts import SERVICE_UNITS
 from .socket_table import LISTEN, Socket
 from .sockets import Listener, Process, listening, processes_by_inode, read_tables
+
+GREETING_SECONDS, GREETING_POLL_SECONDS = 30.0, 0.5
 
 Ends = tuple[str, tuple[str, int]]
 """A connection: our address, and the address and port of the other end."""
@@ -50,14 +55,19 @@ def waiting(listener: Listener) -> int:
     return sum(row.queue for row in listening() if row.inode == listener.inode)
 
 
-def reaches_filter(address: str, port: int, seconds: float = 30) -> bool:
+def reaches_filter(
+    address: str, port: int, check_alive: Callable[[], None], seconds: float = GREETING_SECONDS
+) -> bool:
     """Whether a new connection to an address comes to the sender filter.
+
+    While nobody greets, `check_alive` is called again and again: it raises when waiting is vain.
 
     Raises:
         OSError: nobody greets.
     """
     with socket.create_connection((address, port), timeout=seconds) as probe:
         own = probe.getsockname()[:2]
+        _wait_for_greeting(probe, check_alive, seconds)
         reader = probe.makefile("rb")
         if not reader.readline(512):
             msg = "closed without a greeting"
@@ -67,6 +77,17 @@ def reaches_filter(address: str, port: int, seconds: float = 30) -> bool:
         probe.sendall(b"QUIT\r\n")
         reader.readline(512)
     return answer
+
+
+def _wait_for_greeting(
+    probe: socket.socket, check_alive: Callable[[], None], seconds: float
+) -> None:
+    deadline = time.monotonic() + seconds
+    while not select.select([probe], [], [], GREETING_POLL_SECONDS)[0]:
+        check_alive()
+        if time.monotonic() > deadline:
+            msg = f"no greeting in {seconds:.0f} s"
+            raise TimeoutError(msg)
 
 
 def _connections(port: int) -> list[Socket]:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -123,7 +124,7 @@ def test_a_server_that_is_not_the_filter_is_told_from_it() -> None:
 
         thread = threading.Thread(target=serve)
         thread.start()
-        assert not sessions.reaches_filter("127.0.0.1", port_of(server))
+        assert not sessions.reaches_filter("127.0.0.1", port_of(server), lambda: None)
         thread.join(10)
 
 
@@ -131,4 +132,17 @@ def test_nobody_is_an_error_and_not_somebody_else() -> None:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         with pytest.raises(OSError, match="refused"):
-            sessions.reaches_filter("127.0.0.1", port_of(reserved))
+            sessions.reaches_filter("127.0.0.1", port_of(reserved), lambda: None)
+
+
+def test_who_will_never_greet_is_not_waited_for() -> None:
+    def dead() -> None:
+        raise RuntimeError("its master has died")
+
+    with listening() as server:
+        started = time.monotonic()
+        with pytest.raises(RuntimeError, match="its master has died"):
+            sessions.reaches_filter("127.0.0.1", port_of(server), dead)
+        assert time.monotonic() - started < 10
+        with pytest.raises(TimeoutError, match="no greeting in 1 s"):
+            sessions.reaches_filter("127.0.0.1", port_of(server), lambda: None, 1)
