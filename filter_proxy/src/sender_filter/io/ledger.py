@@ -4,15 +4,17 @@ import asyncio
 import os
 import socket
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from sender_filter.core import replies
 from sender_filter.core.addresses import Address
 from sender_filter.core.policy import FUNCTION_OF
 from sender_filter.core.profiler import CountRow, Kind, Profiler, Seen
 from sender_filter.core.profiler.judgement import Finding
+from sender_filter.core.recent import Recent
 from sender_filter.core.records import BlockRecord, timestamp
 from sender_filter.core.replies import Reply
 from sender_filter.core.runtime_lists import FOR_EVER, BlockStarted, Entry
@@ -27,8 +29,8 @@ from sender_filter.state.interface import State
 from sender_filter.state.sqlite import Sqlite
 from sender_filter.state.through import Through
 
-MOST_TAKEN = 50_000
-"""Messages of which is remembered whose they were, until the scan service has seen them."""
+MOST_MESSAGES = 50_000
+"""Messages of which is remembered whose they are, or that the scan service has reported them."""
 
 _MOST_DEEDS = 200  # of which a letter to a sibling has room for, whatever they are
 _TURN_SECONDS = 1.0
@@ -63,8 +65,7 @@ class Ledger:
         )
         self._addresses = AddressThrottle(config.throttling.address)
         self._senders = SenderThrottle(config.throttling.sender)
-        self._taken: OrderedDict[str, Address | None] = OrderedDict()
-        self._reported: OrderedDict[str, None] = OrderedDict()
+        self._messages: Recent[str, Address | Literal["reported"] | None] = Recent(MOST_MESSAGES)
         self._turning: asyncio.Task[None] | None = None
         self.reports: Counter[Kind] = Counter()
         self.last_report: float | None = None
@@ -131,9 +132,7 @@ class Ledger:
             done: The transaction.
         """
         if done.queue_id is not None:
-            self._taken[done.queue_id] = subject
-            if len(self._taken) > MOST_TAKEN:
-                self._taken.popitem(last=False)
+            self._messages.put(done.queue_id, subject)
         if subject is not None:
             self._profile(subject, done)
         if done.outcome == "taken" and self.throttles:
@@ -142,7 +141,7 @@ class Ledger:
 
     def has_taken(self, queue_id: str) -> bool:
         """Whether a message was taken here, and may be reported, or has been."""
-        return queue_id in self._taken or queue_id in self._reported
+        return queue_id in self._messages
 
     def report(
         self,
@@ -160,14 +159,12 @@ class Ledger:
                 is not known then.
             may_be_profiled: Whether an address is neither approved nor known, now.
         """
-        if queue_id in self._reported:
+        subject = self._messages.get(queue_id, client)
+        if subject == "reported":
             return
         self.reports[kind] += 1
         self.last_report = time.time()
-        self._reported[queue_id] = None
-        if len(self._reported) > MOST_TAKEN:
-            self._reported.popitem(last=False)
-        subject = self._taken.pop(queue_id, client)
+        self._messages.put(queue_id, "reported")
         if subject is not None and may_be_profiled(subject):
             self._count([Seen(subject, time.time(), kind)])
 
