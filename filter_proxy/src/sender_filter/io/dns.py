@@ -1,4 +1,4 @@
-"""Asking the DNS, through c-ares (aiodns).
+"""Asking the DNS, through c-ares.
 
 c-ares tries one server after the other, asks again over TCP when an answer was cut off (RFC 7766
 section 5), and keeps answers in a cache of its own that has no bound and would hide for an hour
@@ -11,12 +11,13 @@ import contextlib
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-import aiodns
 import pycares
+
+from sender_filter.io.cares import Channel
 
 CHANNEL_SECONDS = 10.0
 _TRIES = 4
-_NOTHING = {aiodns.error.ARES_ENOTFOUND, aiodns.error.ARES_ENODATA}
+_NOTHING = {pycares.errno.ARES_ENOTFOUND, pycares.errno.ARES_ENODATA}
 
 
 class DnsError(Exception):
@@ -64,19 +65,19 @@ class CaresResolver:
         # been fast; so it may try more often than fits: the engine's deadline ends it.
         self._timeout = seconds / (3 * max(1, len(self._servers)))
         self._channel = self._make()
-        self._former: aiodns.DNSResolver | None = None
+        self._former: Channel | None = None
         self._lifetime = max(CHANNEL_SECONDS, seconds)
         self._replace_at = asyncio.get_running_loop().time() + self._lifetime
 
     async def addresses(self, name: str) -> Answer:
         """The A records of a name."""
-        records = await self._ask(name, "A")
+        records = await self._ask(name, pycares.QUERY_TYPE_A)
         found = tuple(r.data.addr for r in records if isinstance(r.data, pycares.ARecordData))
         return Answer(found, min((r.ttl for r in records), default=0))
 
     async def text(self, name: str) -> bytes | None:
         """The TXT records of a name, one after the other; None if it has none."""
-        records = await self._ask(name, "TXT")
+        records = await self._ask(name, pycares.QUERY_TYPE_TXT)
         texts = [r.data.data for r in records if isinstance(r.data, pycares.TXTRecordData)]
         return b" ".join(texts) if texts else None
 
@@ -86,13 +87,13 @@ class CaresResolver:
         Raises:
             DnsError: There was no answer of use to one of the questions.
         """
-        records = await self._ask(name, "MX")
+        records = await self._ask(name, pycares.QUERY_TYPE_MX)
         # A lone dot says that nobody takes mail (RFC 7505).
         exchanges = (r.data.exchange for r in records if isinstance(r.data, pycares.MXRecordData))
         hosts = {host for host in exchanges if host.strip(".")}
         found: list[str] = []
         for host in (name, *sorted(hosts)):
-            for kind in ("A", "AAAA"):
+            for kind in (pycares.QUERY_TYPE_A, pycares.QUERY_TYPE_AAAA):
                 answers = await self._ask(host, kind)
                 found += [
                     r.data.addr
@@ -103,7 +104,7 @@ class CaresResolver:
 
     async def negative_ttl(self, zone: str) -> int | None:
         """How long "no such name" holds in a zone (RFC 2308 section 5); None if it does not say."""
-        for record in await self._ask(zone, "SOA"):
+        for record in await self._ask(zone, pycares.QUERY_TYPE_SOA):
             if isinstance(record.data, pycares.SOARecordData):
                 return min(record.ttl, record.data.minimum)
         return None
@@ -112,25 +113,25 @@ class CaresResolver:
         """Give up what is under way."""
         for channel in (self._channel, self._former):
             if channel is not None:
-                await channel.close()
+                channel.close()
 
-    async def _ask(self, name: str, kind: str) -> list[pycares.DNSRecord]:
+    async def _ask(self, name: str, kind: int) -> list[pycares.DNSRecord]:
         """The records of an answer.
 
         Raises:
             DnsError: There was no answer of use.
         """
-        await self._replace()
+        self._replace()
         try:
-            return (await self._channel.query_dns(name, kind)).answer
-        except aiodns.error.DNSError as error:
+            return await self._channel.ask(name, kind)
+        except pycares.AresError as error:
             if error.args[0] in _NOTHING:
                 return []
             raise DnsError(_explained(error)) from error
         except (RuntimeError, ValueError) as error:  # closed meanwhile; bytes no name can have
             raise DnsError(str(error)) from error
 
-    async def _replace(self) -> None:
+    def _replace(self) -> None:
         """Take a new channel if it is time; the former one has as long to finish its questions."""
         now = asyncio.get_running_loop().time()
         if now < self._replace_at:
@@ -138,15 +139,13 @@ class CaresResolver:
         self._replace_at = now + self._lifetime
         oldest, self._former, self._channel = self._former, self._channel, self._make()
         if oldest is not None:
-            await oldest.close()
+            oldest.close()
 
-    def _make(self) -> aiodns.DNSResolver:
-        return aiodns.DNSResolver(
-            self._servers or None, timeout=self._timeout, tries=_TRIES, flags=pycares.ARES_FLAG_EDNS
-        )
+    def _make(self) -> Channel:
+        return Channel(self._servers, self._timeout, _TRIES)
 
 
-def _explained(error: aiodns.error.DNSError) -> str:
+def _explained(error: pycares.AresError) -> str:
     """What c-ares says, in a few words."""
     with contextlib.suppress(IndexError):
         return str(error.args[1])

@@ -71,8 +71,10 @@ class Reputation:
         until = asyncio.get_running_loop().time() + settings.deadline_seconds
         results, open_ones = self._known(address)
         if open_ones:
-            asked = (zone.ask(address, known, until) for zone, known in open_ones)
-            results |= {each.zone: each for each in await asyncio.gather(*asked)}
+            asked = [zone.ask(address, known, until) for zone, known in open_ones]
+            # A single one needs no task of its own.
+            said = [await asked[0]] if len(asked) == 1 else await asyncio.gather(*asked)
+            results |= {each.zone: each for each in said}
         return verdict.decide(settings, [results[each.name] for each in settings.zones])
 
     def recall(self, address: Address) -> Verdict | None:

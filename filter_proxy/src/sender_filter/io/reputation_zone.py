@@ -90,14 +90,17 @@ class AskedZone:
             until: When an answer is needed.
         """
         start = time.perf_counter_ns()
+        result = None if known is None else known.result
         try:
             async with asyncio.timeout_at(until):
-                result = known.result if known is not None else await self._find(address)
+                if result is None:
+                    result = await self._find(address)
+                if self._source.needs_text(address, result, self._loop.time()):
+                    result = await self._explain(address, result)
         except TimeoutError:
-            reason = f"no answer in {self._settings.deadline_seconds:g} s"
-            result = self._source.without_answer(address, reason, self._loop.time())
-        if self._source.needs_text(address, result, self._loop.time()):
-            result = await self._explain(address, result, until)
+            if result is None:
+                reason = f"no answer in {self._settings.deadline_seconds:g} s"
+                result = self._source.without_answer(address, reason, self._loop.time())
         return result._replace(micros=(time.perf_counter_ns() - start) // 1000)
 
     async def _find(self, address: Address) -> ZoneResult:
@@ -111,13 +114,9 @@ class AskedZone:
             return self._source.without_answer(address, reason, self._loop.time())
         return await self._once(self._questions, address, self._look_up)
 
-    async def _explain(self, address: Address, result: ZoneResult, until: float) -> ZoneResult:
-        """Add the list's own words, if they are to be had in time."""
-        try:
-            async with asyncio.timeout_at(until):
-                await self._once(self._texts, address, self._look_up_text)
-        except TimeoutError:
-            return result
+    async def _explain(self, address: Address, result: ZoneResult) -> ZoneResult:
+        """Add the list's own words, if it has any."""
+        await self._once(self._texts, address, self._look_up_text)
         return result._replace(reason=self._source.text(address, self._loop.time()))
 
     async def _once(
