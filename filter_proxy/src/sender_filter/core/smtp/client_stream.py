@@ -36,6 +36,8 @@ MOST_PENDING = 1000
 GO_AHEAD = 354
 MORE_SASL = 334
 
+_Step = Callable[["ClientStream"], bool]
+
 
 class DoubtfulEnd(CannotFollow):
     """Content goes on after a place where some versions of Postfix end it."""
@@ -82,7 +84,8 @@ class ClientStream:
         self._end: EndOfData
         self._headers: HeaderEnd
         self._looked = 0  # how many of the unread bytes were looked at for a certain end
-        self._step: Callable[[], bool] = self._command
+        # Not a method of this very object: it would hold itself when the session is over.
+        self._step: _Step = ClientStream._command
 
     def feed(self, data: bytes) -> None:
         """Read on."""
@@ -109,7 +112,7 @@ class ClientStream:
     def run(self) -> None:
         """Take as many steps as there are bytes for."""
         try:
-            while self._position < len(self._data) and self._step():
+            while self._position < len(self._data) and self._step(self):
                 pass
         finally:
             self._flush()
@@ -118,33 +121,33 @@ class ClientStream:
         """Read anew; what came behind STARTTLS was not encrypted and is void (RFC 3207)."""
         self.drop()
         self.chunking = self._begun = False
-        self._step = self._command
+        self._step = ClientStream._command
 
     def answered(self, command: Command, code: int) -> None:
         """A reply to a command: it says how to read on."""
         if command.verb in UNCERTAIN:
             if code == GO_AHEAD:
                 self._end = EndOfData()
-                self._step = self._begin_content(self._content)
+                self._step = self._begin_content(ClientStream._content)
             elif code == MORE_SASL:
-                self._step = self._sasl_response
+                self._step = ClientStream._sasl_response
             else:
-                self._step = self._command
-        elif not self.pending and self._step == self._wait:
-            self._step = self._command
+                self._step = ClientStream._command
+        elif not self.pending and self._step is ClientStream._wait:
+            self._step = ClientStream._command
         if self._position < len(self._data):
             self.run()
 
     def content_answered(self) -> None:
         """A reply to no command: Postfix has seen an end of data where it was doubtful."""
-        if self._step != self._doubt:
+        if self._step is not ClientStream._doubt:
             raise CannotFollow("reply nobody has asked for")
-        self._step = self._command
+        self._step = ClientStream._command
 
     def passed(self) -> None:
         """The headers were judged and may pass."""
         self.judging = False
-        self._step = self._content if self.chunk < 0 else self._chunk
+        self._step = ClientStream._content if self.chunk < 0 else ClientStream._chunk
         self.run()
 
     def _flush(self, end: int | None = None) -> None:
@@ -159,7 +162,7 @@ class ClientStream:
 
     def _command(self) -> bool:
         if len(self.pending) >= MOST_PENDING:
-            self._step = self._wait
+            self._step = ClientStream._wait
             return False
         start = self._position
         if self._tls is not None and self._is_part_of_line(start):
@@ -181,7 +184,7 @@ class ClientStream:
         if verb == "BDAT":
             self._begin_chunk(command)
         elif verb in UNCERTAIN:
-            self._step = self._wait
+            self._step = ClientStream._wait
         return True
 
     def _is_part_of_line(self, start: int) -> bool:
@@ -194,15 +197,15 @@ class ClientStream:
         self._position = end or len(self._data)
         if end:
             self.pending.append(commands.AUTH)
-            self._step = self._wait
+            self._step = ClientStream._wait
         return True
 
-    def _begin_content(self, unjudged: Callable[[], bool]) -> Callable[[], bool]:
+    def _begin_content(self, unjudged: _Step) -> _Step:
         """How to read content that has just begun."""
         if not self._judge:
             return unjudged
         self._headers = HeaderEnd()
-        return self._header_section
+        return ClientStream._header_section
 
     def _begin_chunk(self, command: Command) -> None:
         if self._judge and not self.chunking:
@@ -210,7 +213,9 @@ class ClientStream:
             raise CannotFollow("BDAT was not offered")
         if command.size:
             self.chunk, self.last = command.size, command.last
-            self._step = self._chunk if self._begun else self._begin_content(self._chunk)
+            self._step = (
+                ClientStream._chunk if self._begun else self._begin_content(ClientStream._chunk)
+            )
             self._begun = True
         if command.last:
             self._begun = False
@@ -223,13 +228,13 @@ class ClientStream:
         if len(held) > MOST_HEADER_BYTES or held.count(b"\n") > MOST_HEADER_LINES:
             self._flush()
             self.emit(HeadersTooLong())
-            self._step = self._content if self.chunk < 0 else self._chunk
+            self._step = ClientStream._content if self.chunk < 0 else ClientStream._chunk
             return True
         if length is not None or len(content) == self.chunk:
             self._flush()
             self.emit(HeadersComplete(held, cut=length is None and not self.last))
             self.judging = True
-            self._step = self._wait
+            self._step = ClientStream._wait
         return False
 
     def _content(self) -> bool:
@@ -240,10 +245,10 @@ class ClientStream:
         self._position = end.position
         if end.certain:
             self.pending.append(commands.END_OF_DATA)
-            self._step = self._command
+            self._step = ClientStream._command
         else:
             self._looked = 0
-            self._step = self._doubt
+            self._step = ClientStream._doubt
         return True
 
     def _doubt(self) -> bool:
@@ -263,5 +268,5 @@ class ClientStream:
         self.chunk -= taken
         if not self.chunk:
             self.chunk = -1
-            self._step = self._command
+            self._step = ClientStream._command
         return True
