@@ -44,6 +44,8 @@ class Moment:
 
 BOTH_LISTEN = {"listeners": {25: 4}}
 DRAINING = Moment("sessions are waited for", {**BOTH_LISTEN, "then": 1.5})
+# What is broken earlier than that the probes of the steering notice, who say it in other words.
+STEERED = Moment("sessions are waited for, on a slow machine too", {**BOTH_LISTEN, "then": 10})
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lab_hosts import Client
-from moves import DIRECT, DRAINING, EDGE, Fleet, Gateway
+from moves import DIRECT, EDGE, STEERED, Fleet, Gateway
 from smtp import Session
 from traffic import Traffic
 
@@ -52,7 +52,7 @@ def test_beside_both_owners_of_port_25(fleet: Fleet, traffic: Traffic, client: C
 
         def join(gateway: Gateway) -> None:
             with Session(client, gateway.host.address) as session:
-                gateway.wait_for(DRAINING, ("shell", f"{START} 0.0.0.0 25 shared"))
+                gateway.wait_for(STEERED, ("shell", f"{START} 0.0.0.0 25 shared"))
                 session.quit()
 
         fleet.each(join)

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from lab_hosts import Client
-from moves import BOTH_LISTEN, DIRECT, DRAINING, EDGE, OTHER, Ended, Fleet, Gateway, Moment
+from moves import DIRECT, DRAINING, EDGE, OTHER, STEERED, Ended, Fleet, Gateway
 from smtp import Session
 from traffic import Traffic
 
@@ -112,10 +112,6 @@ def test_a_reload_that_is_refused_is_said_and_taken_back(fleet: Fleet, traffic: 
         assert "no reload today" in output, output
     assert {one.topology for one in fleet.ends().values()} == {DIRECT}
     traffic.prove_unnoticed()
-
-
-# What is broken earlier than that the probes of the steering notice, who say it in other words.
-STEERED = Moment("sessions are waited for, on a slow machine too", {**BOTH_LISTEN, "then": 10})
 
 
 def test_a_main_cf_that_is_broken_meanwhile_is_put_back(
