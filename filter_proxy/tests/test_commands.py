@@ -5,10 +5,14 @@ import importlib.metadata
 import json
 import socket
 import stat
+import subprocess
+import sys
 
+import click
 from harness import Backend
 
 from sender_filter import RELEASE, __version__
+from sender_filter.cli import main
 from sender_filter.core import addresses, replies
 
 
@@ -115,3 +119,17 @@ async def test_a_control_socket_left_by_a_crash_is_taken_over(proxy):
         dead.bind(str(proxy.directory / "control"))
     await proxy.start()
     assert (await proxy.status())["state"] == "running"
+
+
+def test_each_subcommand_is_where_the_command_looks_for_it():
+    context = click.Context(main)
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
+        assert command.name == name
+        assert command.help
+    assert main.get_command(context, "unheard-of") is None
+
+
+def test_the_filter_itself_draws_no_tables():
+    words = "import sys, sender_filter.cli.serve; sys.exit('rich' in sys.modules)"
+    subprocess.run([sys.executable, "-c", words], check=True)
