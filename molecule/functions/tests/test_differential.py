@@ -35,7 +35,7 @@ def smuggled(end: bytes) -> list[bytes]:
     return [HELLO, ENVELOPE, b"DATA\r\n", HEAD + b"first" + end + more + b"second\r\n.\r\n", QUIT]
 
 
-EARLY = "early talker"
+EARLY, ENDLESS = "early talker", "very long line"
 TRANSCRIPTS = {
     "usual": [HELLO, ENVELOPE, b"DATA\r\n", HEAD + b"text\r\n.\r\n", QUIT],
     "helo": [HELLO.replace(b"EHLO", b"HELO"), ENVELOPE, b"DATA\r\n", HEAD + b"a\r\n.\r\n", QUIT],
@@ -73,7 +73,7 @@ TRANSCRIPTS = {
         QUIT,
     ],
     "long line": [HELLO, b"NOOP " + b"x" * 3000 + b"\r\n", QUIT],
-    "very long line": [HELLO, b"X" * 20000 + b"\r\n", QUIT],
+    ENDLESS: [HELLO, b"X" * 20000 + b"\r\n", QUIT],
     "long text line": [HELLO, ENVELOPE, b"DATA\r\n", HEAD + b"y" * 9000 + b"\r\n.\r\n", QUIT],
     "http": [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", QUIT],
     "garbage": [bytes(range(256)) * 4 + b"\r\n", QUIT],
@@ -105,9 +105,13 @@ def run_on(host: LabHost, orders: list[dict[str, object]]) -> list[list[str]]:
 def codes(lines: list[str], name: str) -> list[str]:
     """The codes of the replies, with each line's mark for one that goes on.
 
-    Who talks before the greeting may get it or not: it is a matter of when Postfix hears of it.
+    Who talks before the greeting may get it or not: it is a matter of when Postfix hears of it. As
+    often as Postfix 3.10 reads a part of a line that has no end, it refuses it, until it hangs up:
+    how often is a matter of how the bytes arrive.
     """
     found = [line[:4] for line in lines]
+    if name == ENDLESS:
+        return sorted({*found} - {"221 "})
     return found[1:] if name == EARLY and found[:1] == ["220 "] else found
 
 
@@ -157,7 +161,7 @@ DOUBTFUL = {
     "lf dot crlf",
     "dot cr cr lf",
     "long line",
-    "very long line",
+    ENDLESS,
 }
 DOUBTFUL |= {"bdat too large", "bdat unreadable", "garbage"}
 # Content that waits is not there when Postfix 3.9 and newer look whether the client was hasty.
