@@ -30,7 +30,7 @@ class Channel:
             sock_state_cb=self._watch,
         )
 
-    def ask(self, name: str, kind: int) -> "asyncio.Future[list[pycares.DNSRecord]]":
+    def ask(self, name: str, kind: int) -> asyncio.Future[list[pycares.DNSRecord]]:
         """The records of an answer; ``pycares.AresError`` where there is none.
 
         Raises:
