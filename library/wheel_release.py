@@ -59,7 +59,7 @@ EXAMPLES = r"""
     dir: /opt/sender-filter/releases/0.1.0-be19b9df
     archive: /var/cache/sender-filter-0.1.0-be19b9df.tar
     command: senderfilter
-    modules: [sender_filter.io.worker]
+    modules: [sender_filter.cli.serve, sender_filter.cli.scan_reports]
 """
 
 RETURN = r"""

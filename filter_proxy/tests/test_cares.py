@@ -28,9 +28,9 @@ def threads():
     return len(list(Path("/proc/self/task").iterdir()))
 
 
-async def ask(channel, name=NAME):
+async def ask(channel):
     async with asyncio.timeout(10):
-        return [each.data.addr for each in await channel.ask(name, pycares.QUERY_TYPE_A)]
+        return [each.data.addr for each in await channel.ask(NAME, pycares.QUERY_TYPE_A)]
 
 
 async def test_no_thread_is_started_for_a_channel(server):

@@ -18,7 +18,7 @@ class Recent(Generic[Key, Value]):
     """Values by their keys; the oldest are forgotten, ``GENERATION`` of them at a time."""
 
     def __init__(self, most: int) -> None:
-        """Remember at most so many values; at least, one generation less."""
+        """Remember at most so many values, and at times ``GENERATION`` fewer."""
         self._generations: deque[dict[Key, Value]] = deque([{}], maxlen=max(1, most // GENERATION))
 
     def put(self, key: Key, value: Value) -> None:
