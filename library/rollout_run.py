@@ -21,7 +21,8 @@ options:
   state:
     description: V(begun) takes the lock and plans the run, or takes up the last one where that was
       not ended and had the same target. V(noted) keeps O(rows). V(ended) does so too, and lets the
-      lock go.
+      lock go; a run of which hosts are left that this play does not have goes on with the next
+      play.
     type: str
     choices: [begun, noted, ended]
     required: true
@@ -31,6 +32,13 @@ options:
     default: ""
   hosts:
     description: The hosts, in order. With O(state=begun).
+    type: list
+    elements: str
+    default: []
+  fleet:
+    description: All hosts of the inventory. Of a run that is taken up, hosts that are no longer
+      there are forgotten, and those that are not among O(hosts) are left for another play. With
+      O(state=begun).
     type: list
     elements: str
     default: []
@@ -80,7 +88,8 @@ EXAMPLES = r"""
 RETURN = r"""
 run:
   description: The run, with its C(name), C(target), C(who), C(began), C(ended), C(reason),
-    C(batches) (the hosts of each), C(left) (those of them that are still to be moved) and C(rows).
+    C(batches) (the hosts of each), C(left) (those of them that this play has still to move),
+    C(remaining) (those that any has) and C(rows).
   returned: success
   type: dict
 taken_up:
@@ -121,6 +130,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "state": {"type": "str", "choices": ["begun", "noted", "ended"], "required": True},
     "target": {"type": "str", "default": ""},
     "hosts": {"type": "list", "elements": "str", "default": []},
+    "fleet": {"type": "list", "elements": "str", "default": []},
     "batches": {"type": "list", "elements": "str", "default": ["1"]},
     "share": {"type": "int", "default": 100},
     "run": {"type": "str", "default": ""},
@@ -141,7 +151,8 @@ def main() -> None:
         else:
             run = note(load(file_of(folder, params["run"])), params["rows"])
             if params["state"] == "ended":
-                run = replace(run, ended=_now(), reason=params["reason"])
+                over = bool(params["reason"]) or not run.remaining
+                run = replace(run, ended=_now() if over else "", reason=params["reason"])
         if not module.check_mode:
             keep(folder, run)
         if params["state"] == "ended" and not module.check_mode:
@@ -164,10 +175,10 @@ def _begin(folder: Path, params: dict[str, Any], *, check: bool) -> tuple[Run, b
         lock.take(folder, mine)
     former = unfinished(folder, params["target"])
     if former:
-        return take_up(former, hosts, params["batches"], params["share"]), True
+        return take_up(former, hosts, params["fleet"], params["batches"], params["share"]), True
     batches = plan(hosts, params["batches"], params["share"])
     name = now.translate(str.maketrans("", "", "-:"))
-    return Run(name, params["target"], mine.who, now, batches), False
+    return Run(name, params["target"], mine.who, now, batches, hosts), False
 
 
 def _now() -> str:

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 NAME, GUARD = "lock.json", "lock.guard"
-PLAY = "ansible"
+PLAY = "ansible-playbook"
 
 
 class HeldError(Exception):
@@ -60,12 +60,13 @@ def holder(since: str) -> Holder:
 
 
 def play_process(pid: int) -> int:
-    """The topmost of Ansible's processes above and with a process.
+    """The topmost process of the play above and with a process.
 
-    A module is the child of a worker, and that of the play.
+    A module is the child of a worker, and that of the play. In a container the play may be
+    process 1.
     """
     found = pid
-    while pid > 1:
+    while pid > 0:
         if PLAY in _command(pid):
             found = pid
         pid = _parent(pid)
@@ -86,7 +87,10 @@ def take(folder: Path, mine: Holder) -> None:
                 "Wait for its end, or end it; its hosts are taken up by the next run"
             )
             raise HeldError(msg)
-        _file(folder).write_text(json.dumps(asdict(mine)), encoding="utf-8")
+        file = _file(folder)
+        new = file.with_suffix(".new")
+        new.write_text(json.dumps(asdict(mine)), encoding="utf-8")
+        new.replace(file)
 
 
 def release(folder: Path) -> None:
@@ -96,8 +100,8 @@ def release(folder: Path) -> None:
 
 
 def read(folder: Path) -> Holder | None:
-    """Who has taken the lock last, None if it was let go."""
-    with contextlib.suppress(FileNotFoundError):
+    """Who has taken the lock last, None if it was let go, or if nobody can tell any more."""
+    with contextlib.suppress(FileNotFoundError, ValueError, TypeError):
         return Holder(**json.loads(_file(folder).read_text(encoding="utf-8")))
     return None
 
@@ -139,10 +143,10 @@ def _stat(pid: int) -> list[str]:
     return text.rpartition(")")[2].split()
 
 
-def _command(pid: int) -> str:
+def _command(pid: int) -> list[str]:
     """The names of the programs that a process was started as: interpreter and script."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:2]
     except OSError:
-        return ""
-    return " ".join(Path(word.decode("utf-8", "replace")).name for word in words)
+        return []
+    return [Path(word.decode("utf-8", "replace")).name for word in words]

@@ -28,6 +28,7 @@ class Run:
         who: who began it.
         began: when (UTC, RFC 3339).
         batches: the hosts of each batch, in order.
+        present: the hosts of the play that has begun or taken it up; others wait for one of theirs.
         rows: what is known of each host, by its name; `state` is in each.
         ended: when it ended, empty while it has not.
         reason: why it stopped, empty if it went to its end.
@@ -38,13 +39,20 @@ class Run:
     who: str
     began: str
     batches: list[list[str]]
+    present: list[str] = field(default_factory=list)
     rows: dict[str, Row] = field(default_factory=dict)
     ended: str = ""
     reason: str = ""
 
     @property
     def left(self) -> list[list[str]]:
-        """The hosts that are still to be moved, batch by batch."""
+        """The hosts that are still to be moved by this play, batch by batch."""
+        found = [[one for one in batch if one in self.present] for batch in self.remaining]
+        return [batch for batch in found if batch]
+
+    @property
+    def remaining(self) -> list[list[str]]:
+        """The hosts that are still to be moved by any play, batch by batch."""
         todo = [[one for one in batch if not self._is_done(one)] for batch in self.batches]
         return [batch for batch in todo if batch]
 
@@ -53,7 +61,7 @@ class Run:
 
     def facts(self) -> dict[str, Any]:
         """The run as a module returns it."""
-        return {**asdict(self), "left": self.left}
+        return {**asdict(self), "left": self.left, "remaining": self.remaining}
 
 
 def plan(hosts: Sequence[str], sizes: Sequence[int | str], share: int) -> list[list[str]]:
@@ -68,7 +76,7 @@ def plan(hosts: Sequence[str], sizes: Sequence[int | str], share: int) -> list[l
     Raises:
         ValueError: a size is neither.
     """
-    most = max(1, len(hosts) * share // 100)
+    most = _most(hosts, share)
     batches: list[list[str]] = []
     rest = list(hosts)
     while rest:
@@ -77,6 +85,10 @@ def plan(hosts: Sequence[str], sizes: Sequence[int | str], share: int) -> list[l
         batches.append(rest[:count])
         rest = rest[count:]
     return batches
+
+
+def _most(hosts: Sequence[str], share: int) -> int:
+    return max(1, len(hosts) * share // 100)
 
 
 def _number(size: int | str, total: int) -> int:
@@ -95,11 +107,28 @@ def unfinished(folder: Path, target: str) -> Run | None:
     return last if last and not last.ended and last.target == target else None
 
 
-def take_up(run: Run, hosts: Sequence[str], sizes: Sequence[int | str], share: int) -> Run:
-    """The run for these hosts: those that it does not have yet are planned behind the others."""
-    known = [[one for one in batch if one in hosts] for batch in run.batches]
-    new = [one for one in hosts if not any(one in batch for batch in known)]
-    return replace(run, batches=[*filter(None, known), *plan(new, sizes[-1:], share)])
+def take_up(
+    run: Run, hosts: Sequence[str], fleet: Sequence[str], sizes: Sequence[int | str], share: int
+) -> Run:
+    """The run for a play with these hosts.
+
+    Args:
+        run: the run as it was kept.
+        hosts: the hosts of the play. Those that the run does not have are planned behind the
+            others.
+        fleet: all hosts of the inventory. Those of the run that are no longer in it are forgotten;
+            those that are not in this play keep their place.
+        sizes: as in `plan`.
+        share: as in `plan`; also batches that were planned before are no larger now.
+    """
+    kept = [[one for one in batch if one in fleet or one in hosts] for batch in run.batches]
+    new = [one for one in hosts if not any(one in batch for batch in kept)]
+    left = replace(run, batches=kept).remaining
+    done = [[one for one in batch if not any(one in each for each in left)] for batch in kept]
+    most = _most(hosts, share)
+    again = [batch[at : at + most] for batch in left for at in range(0, len(batch), most)]
+    batches = [*filter(None, done), *again, *plan(new, sizes[-1:], share)]
+    return replace(run, batches=batches, present=list(hosts))
 
 
 def note(run: Run, rows: Mapping[str, Row]) -> Run:
@@ -115,7 +144,8 @@ def file_of(folder: Path, name: str) -> Path:
 def load(file: Path) -> Run:
     """A run that was kept."""
     known = json.loads(file.read_text(encoding="utf-8"))
-    return Run(**{name: known[name] for name in Run.__dataclass_fields__})
+    # A former release did not keep all of it.
+    return Run(**{name: known[name] for name in Run.__dataclass_fields__ if name in known})
 
 
 def keep(folder: Path, run: Run) -> Path:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -60,6 +61,28 @@ def test_the_same_play_has_it_twice_and_lets_it_go_once(tmp_path: Path) -> None:
     lock.take(tmp_path, mine)
     lock.release(tmp_path)
     assert lock.read(tmp_path) is None
+
+
+@pytest.mark.parametrize("left", ["", "[]", '{"pid": 1}', "{"])
+def test_what_a_full_disk_has_left_of_a_lock_holds_nothing(tmp_path: Path, left: str) -> None:
+    mine = of(os.getpid())
+    lock.take(tmp_path, mine)
+    (tmp_path / lock.NAME).write_text(left)
+    lock.take(tmp_path, mine)
+    assert lock.read(tmp_path) == mine
+
+
+def test_a_login_of_a_user_named_ansible_is_no_play(tmp_path: Path) -> None:
+    login = tmp_path / "sshd: ansible"
+    shutil.copy("/bin/sh", login)
+    outer = subprocess.Popen([str(login), "-c", "sleep 60 & echo $!; wait"], stdout=subprocess.PIPE)
+    assert outer.stdout is not None
+    child = int(outer.stdout.readline())
+    try:
+        assert lock.play_process(child) == child
+    finally:
+        os.kill(child, signal.SIGKILL)
+        outer.wait()
 
 
 def test_the_play_is_the_topmost_of_ansible_s_processes(tmp_path: Path) -> None:

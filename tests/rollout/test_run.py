@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,7 +42,9 @@ def test_no_size_is_an_error(size: int | str) -> None:
 
 @pytest.fixture
 def begun() -> Run:
-    return Run("20261127T094700Z", "edge", "me", "2026-11-27T09:47:00Z", [["a"], ["b", "c"]])
+    batches = [["a"], ["b", "c"]]
+    present = ["a", "b", "c"]
+    return Run("20261127T094700Z", "edge", "me", "2026-11-27T09:47:00Z", batches, present)
 
 
 def test_what_is_done_is_not_done_again(begun: Run) -> None:
@@ -64,8 +67,35 @@ def test_a_run_that_was_ended_is_over(tmp_path: Path, begun: Run) -> None:
     assert run.unfinished(tmp_path, "edge") is None
 
 
-def test_hosts_that_came_later_are_planned_behind_and_those_that_went_are_left_out(
+def test_hosts_that_came_later_are_planned_behind_and_those_that_went_are_forgotten(
     begun: Run,
 ) -> None:
-    taken = run.take_up(begun, ["a", "c", "d", "e"], ["1", "2"], 100)
+    hosts = ["a", "c", "d", "e"]
+    taken = run.take_up(begun, hosts, hosts, ["1", "2"], 100)
     assert taken.batches == [["a"], ["c"], ["d", "e"]]
+
+
+def test_hosts_that_are_not_in_the_play_are_left_for_another_one(begun: Run) -> None:
+    noted = run.note(begun, {"a": {"state": "done"}})
+    taken = run.take_up(noted, ["c"], ["a", "b", "c"], ["1"], 100)
+    assert taken.left == [["c"]]
+    assert taken.remaining == [["b"], ["c"]]
+    finished = run.note(taken, {"c": {"state": "done"}})
+    assert (finished.left, finished.remaining) == ([], [["b"]])
+
+
+def test_batches_of_before_are_no_larger_than_the_share_of_now(begun: Run) -> None:
+    planned = replace(begun, batches=[["a", "b", "c"], ["d", "e"]])
+    hosts = ["a", "b", "c", "d", "e"]
+    noted = run.note(planned, {"a": {"state": "done"}})
+    taken = run.take_up(noted, hosts, hosts, ["1"], 20)
+    assert taken.batches == [["a"], ["b"], ["c"], ["d"], ["e"]]
+    assert taken.left == [["b"], ["c"], ["d"], ["e"]]
+
+
+def test_a_run_of_a_former_release_can_be_read(tmp_path: Path, begun: Run) -> None:
+    file = run.keep(tmp_path, begun)
+    known = json.loads(file.read_text())
+    del known["present"]
+    file.write_text(json.dumps(known))
+    assert run.load(file) == replace(begun, present=[])
