@@ -35,12 +35,9 @@ from sender_filter.io.recorder import Recorder
 from sender_filter.io.refusing import Guest, RefusedClient, Refusing, WaitingRoom
 from sender_filter.io.relay import Hooks, Session
 from sender_filter.io.siblings import Siblings
-from sender_filter.io.upstream import Upstream
+from sender_filter.io.upstream import Link, Upstream
 from sender_filter.io.watch import Watch
 from sender_filter.settings.loading import Settings
-
-Link = tuple[socket.socket | None, Check]
-"""A connection to Postfix, if there is one to be had, and how that went."""
 
 Connect = Callable[[], Awaitable[Link]]
 
@@ -199,7 +196,11 @@ class Door(ABC):
         if decision.reply is not None:
             self._turn_away(session, decision, decision.reply)
             return
-        link, check = await connect()
+        self._join(session, decision, await connect())
+
+    def _join(self, session: Session, decision: Decision, found: Link) -> None:
+        """Bring a client who is connected to Postfix, if that can be reached."""
+        link, check = found
         decision = decision._replace(checks=(*decision.checks, check))
         if link is None:
             reply = replies.upstream_away()

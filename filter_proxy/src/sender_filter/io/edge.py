@@ -15,9 +15,10 @@ from sender_filter.core.refusal import Refusal
 from sender_filter.core.replies import Reply
 from sender_filter.io import arrival
 from sender_filter.io.arrival import Arrival
-from sender_filter.io.door import Door, Link, Services
+from sender_filter.io.door import Door, Services
 from sender_filter.io.doorstep import Doorstep
 from sender_filter.io.relay import Session
+from sender_filter.io.upstream import Link
 from sender_filter.settings.loading import Settings
 
 
@@ -57,15 +58,17 @@ class EdgeDoor(Door):
         local = arrival.endpoint(connection.getsockname())
         ours = address == local.address
         decision = self._limit(decision, address, ours=ours)
-        known = None if ours else self._judge.at_once(decision, address)
-        refused = decision if known is None else known
-        if refused.reply is not None:
-            self._refuse(connection, who, refused, refused.reply)
+        judged = decision if ours else self._judge.at_once(decision, address)
+        if judged is not None and judged.reply is not None:
+            self._refuse(connection, who, judged, judged.reply)
             return
         header = proxy_protocol.header(*who.client, *local)
         session = Session(who, self._hooks, first=header, ours=ours)
         self._limits.enter(session)
-        self._spawn(self._judge_and_serve(connection, session, decision))
+        if judged is not None:  # who has to ask nobody needs no task
+            self._let_in(connection, session, judged)
+        else:
+            self._spawn(self._judge_and_serve(connection, session, decision))
 
     def _is_counted(self, decision: Decision, address: Address) -> bool:
         """Whether anything is counted of a client by the address that it has connected from.
@@ -92,19 +95,35 @@ class EdgeDoor(Door):
             self._limits.leave(session)
             self._refuse(connection, session.arrival, decision, decision.reply)
             session.part()
-        elif self._may_hand_over(session, decision):
-            await self._hand_over(connection, session, decision)
         else:
-            await self._relay(connection, session, decision)
+            self._let_in(connection, session, decision)
 
-    async def _relay(self, connection: socket.socket, session: Session, decision: Decision) -> None:
+    def _let_in(self, connection: socket.socket, session: Session, decision: Decision) -> None:
+        """Bring a client to Postfix."""
+        if self._may_hand_over(session, decision):
+            self._hand_over(connection, session, decision)
+        else:
+            self._relay(connection, session, decision)
+
+    def _relay(self, connection: socket.socket, session: Session, decision: Decision) -> None:
         if connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             self._gone(connection, session, decision)
             return
         session.context = self.settings.tls
-        if session.context is None:
-            self._attach(connection, session.client)
-        elif not await _attach_for_tls(connection, session.client):
+        if session.context is not None:
+            self._spawn(self._relay_with_tls(connection, session, decision))
+            return
+        self._attach(connection, session.client)
+        attempt = self._upstream.begin(self.settings.config.upstream)
+        if attempt.waits:
+            self._spawn(self._go_on(session, decision, lambda: self._upstream.go_on(attempt)))
+        else:
+            self._join(session, decision, self._upstream.outcome(attempt))
+
+    async def _relay_with_tls(
+        self, connection: socket.socket, session: Session, decision: Decision
+    ) -> None:
+        if not await _attach_for_tls(connection, session.client):
             session.client.connection_lost(None)
         await self._go_on(session, decision, self._connect)
 
@@ -121,24 +140,21 @@ class EdgeDoor(Door):
         wanted = settings.config.upstream.handover == "pass" and settings.tls is None
         return wanted and not self._is_of_interest(session, decision)
 
-    async def _hand_over(
-        self, connection: socket.socket, session: Session, decision: Decision
-    ) -> None:
+    def _hand_over(self, connection: socket.socket, session: Session, decision: Decision) -> None:
         """Let Postfix have a connection; where it does not take it, the session is relayed."""
-        check = await self._give_away(connection, session)
-        decision = decision._replace(checks=(*decision.checks, check))
-        if check.result == "ok":
-            self._handed_over(session, decision)
-            return
-        await self._relay(connection, session, decision)
 
-    async def _give_away(self, connection: socket.socket, session: Session) -> Check:
+        def told(check: Check) -> None:
+            checked = decision._replace(checks=(*decision.checks, check))
+            if check.result == "ok":
+                connection.close()
+                self._handed_over(session, checked)
+            else:
+                self._relay(connection, session, checked)
+
         ends = (*session.arrival.client, *arrival.endpoint(connection.getsockname()))
+        message = pass_attributes.message(*ends)
         path = self.settings.config.upstream.pass_socket
-        check = await self._handover.hand_over(connection, pass_attributes.message(*ends), path)
-        if check.result == "ok":
-            connection.close()
-        return check
+        self._handover.hand_over(connection, message, path, self._watch, told)
 
     def _handed_over(self, session: Session, decision: Decision) -> None:
         self._attend(session, decision)
@@ -148,7 +164,7 @@ class EdgeDoor(Door):
         session.part()
 
     async def _connect(self) -> Link:
-        return await self._upstream.connect(self.settings.config.upstream)
+        return await self._upstream.go_on(self._upstream.begin(self.settings.config.upstream))
 
     def _refusal(self, session: Session, reply: Reply) -> Refusal:  # noqa: ARG002 - nothing of it was read
         return Refusal(reply)

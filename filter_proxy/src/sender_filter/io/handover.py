@@ -7,13 +7,17 @@ client, who can be served in another way.
 """
 
 import array
-import asyncio
 import os
 import socket
 import time
+from collections.abc import Callable
 
 from sender_filter.core.records import Check
 from sender_filter.io.journal import log
+from sender_filter.io.watch import READABLE, Watch
+
+Told = Callable[[Check], None]
+"""Hears how it went, as a check for the decision's record: ``failed`` if Postfix has not got it."""
 
 
 class Handover:
@@ -28,16 +32,18 @@ class Handover:
         """Nothing is known yet."""
         self.total = 0
         self.problem: str | None = None
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._offers: set[_Offer] = set()
         self._patient = True
 
     def let_go(self) -> None:
         """Wait for nobody any more: what lies in Postfix's queue is Postfix's, who will take it."""
         self._patient = False
-        for waiting in self._waiting:
-            _wake(waiting)
+        for offer in list(self._offers):
+            offer.end(None)
 
-    async def hand_over(self, connection: socket.socket, message: bytes, path: str) -> Check:
+    def hand_over(
+        self, connection: socket.socket, message: bytes, path: str, watch: Watch, told: Told
+    ) -> None:
         """Give a connection away that nothing was read from and nothing written to.
 
         There is no time limit: a client that Postfix has no process for waits as it does without a
@@ -47,59 +53,85 @@ class Handover:
             connection: The connection. It is still to be closed here.
             message: What to say of it (``core.pass_attributes``).
             path: The service's socket.
-
-        Returns:
-            The check for the decision's record: ``failed`` if Postfix has not got it.
+            watch: Tells when Postfix has it.
+            told: Called once, perhaps before this returns.
         """
-        start = time.perf_counter_ns()
-        problem = None
+        offer = _Offer(path, told, self._over)
+        self._offers.add(offer)
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as link:
-                link.connect(path)
-                _send(link, message, connection)
-                await self._taken(link)
+            offer.make(connection, message)
         except OSError as error:
-            problem = os.strerror(error.errno) if error.errno else str(error)
-        self._note(path, problem)
-        micros = (time.perf_counter_ns() - start) // 1000
-        return Check("upstream", path, "failed" if problem else "ok", micros, problem)
-
-    async def _taken(self, link: socket.socket) -> None:
-        """Wait until Postfix has it all.
-
-        Raises:
-            ConnectionResetError: It has gone, and has not.
-        """
-        if not self._patient:
+            offer.end(_why(error))
             return
-        loop = asyncio.get_running_loop()
-        waiting = loop.create_future()
-        self._waiting.add(waiting)
-        loop.add_reader(link, _wake, waiting)
-        try:
-            await waiting
-        finally:
-            loop.remove_reader(link)
-            self._waiting.discard(waiting)
-        if self._patient:
-            link.recv(1)
+        if not (self._patient and offer.wait(watch)):
+            offer.end(None)
 
-    def _note(self, path: str, problem: str | None) -> None:
+    def _over(self, offer: "_Offer", problem: str | None) -> None:
         """Log when it changes, not once a client."""
+        self._offers.discard(offer)
         if problem is not None and self.problem is None:
-            log.error("nothing can be handed over to %s, sessions are relayed: %s", path, problem)
+            log.error(
+                "nothing can be handed over to %s, sessions are relayed: %s", offer.path, problem
+            )
         elif problem is None and self.problem is not None:
-            log.info("connections are handed over to %s again", path)
+            log.info("connections are handed over to %s again", offer.path)
         self.problem = problem
         self.total += problem is None
 
 
-def _send(link: socket.socket, message: bytes, connection: socket.socket) -> None:
-    """Send it all in one piece, which an empty socket always has room for."""
-    rights = array.array("i", [connection.fileno()])
-    link.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+class _Offer:
+    """A connection that Postfix was given and perhaps has not taken yet."""
+
+    __slots__ = ("_link", "_over", "_start", "_told", "_watch", "path")
+
+    def __init__(self, path: str, told: Told, over: Callable[["_Offer", str | None], None]) -> None:
+        """Prepare to give a connection to the service at ``path``."""
+        self.path = path
+        self._told = told
+        self._over = over
+        self._start = time.perf_counter_ns()
+        self._link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        self._watch: Watch | None = None
+
+    def make(self, connection: socket.socket, message: bytes) -> None:
+        """Send it all in one piece, which an empty socket always has room for.
+
+        Raises:
+            OSError: Postfix does not take it.
+        """
+        self._link.connect(self.path)
+        rights = array.array("i", [connection.fileno()])
+        self._link.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+
+    def wait(self, watch: Watch) -> bool:
+        """Wait until Postfix closes its end; false if the kernel has no room to watch another."""
+        try:
+            watch.begin(self._link.fileno(), READABLE, self._closed)
+        except OSError:
+            return False
+        self._watch = watch
+        return True
+
+    def end(self, problem: str | None) -> None:
+        """Tell how it went."""
+        if self._watch is not None:
+            self._watch.closed(self._link.fileno())
+        self._link.close()
+        self._over(self, problem)
+        micros = (time.perf_counter_ns() - self._start) // 1000
+        self._told(Check("upstream", self.path, "failed" if problem else "ok", micros, problem))
+
+    def _closed(self, _events: int) -> None:
+        """Postfix has it all, or has gone with it still in its queue."""
+        try:
+            self._link.recv(1)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.end(_why(error))
+        else:
+            self.end(None)
 
 
-def _wake(waiting: asyncio.Future[None]) -> None:
-    if not waiting.done():
-        waiting.set_result(None)
+def _why(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else str(error)

@@ -22,8 +22,9 @@ from sender_filter.core.replies import Reply
 from sender_filter.io import own_address
 from sender_filter.io.arrival import Arrival
 from sender_filter.io.deadlines import Deadlines
-from sender_filter.io.door import Door, Link, Services
+from sender_filter.io.door import Door, Services
 from sender_filter.io.relay import Session
+from sender_filter.io.upstream import Link
 from sender_filter.settings import fronts
 from sender_filter.settings.endpoints import Endpoint
 from sender_filter.settings.loading import Settings
@@ -148,7 +149,7 @@ class InlineDoor(Door):
     async def _connect(self, announced: Announced) -> Link:
         front = fronts.of(self.settings.config, "inline")
         introduce = functools.partial(_introduce, announced)
-        return await self._upstream.connect(front.upstream, introduce)
+        return await self._upstream.go_on(self._upstream.begin(front.upstream), introduce)
 
     def _refusal(self, session: Session, reply: Reply) -> RefusedTransaction:
         return RefusedTransaction(reply, session.client.early)

@@ -98,18 +98,19 @@ class Judge:
 
     async def of_client(self, decision: Decision, address: Address) -> Decision:
         """Judge a client at connect, on top of what the lists have said."""
+        known = self.at_once(decision, address)
+        return await self._by_reputation(decision, address) if known is None else known
+
+    def at_once(self, decision: Decision, address: Address) -> Decision | None:
+        """What ``of_client`` will say, if nobody has to be waited for."""
         if decision.settled:
             return decision
         if (entry := self._known_by(address)) is not None:
             why = f"a known host, {entry}: its messages are judged by their headers"
             check = Check("known_hosts", str(address), "match", 0, why)
             return decision._replace(checks=(*decision.checks, check))
-        return await self._by_reputation(decision, address)
-
-    def at_once(self, decision: Decision, address: Address) -> Decision | None:
-        """What ``of_client`` will say, if nobody has to be waited for."""
-        if decision.settled or self._reputation is None or self.is_known(address):
-            return None
+        if self._reputation is None:
+            return decision
         found = self._reputation.recall(address)
         return None if found is None else self._with(decision, found, address)
 

@@ -13,6 +13,9 @@ from sender_filter.settings import endpoints, schema
 
 _UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EALREADY})
 
+Link = tuple[socket.socket | None, Check]
+"""A connection to Postfix, if there is one to be had, and the check for the decision's record."""
+
 Introduce = Callable[[socket.socket], Awaitable[str | None]]
 """Says on a new connection what is to be said first; the result is why it cannot be used."""
 
@@ -32,43 +35,40 @@ class Upstream:
         self.last_error: str | None = None
         self.last_error_time: float | None = None
 
-    async def connect(
-        self, settings: schema.Upstream, introduce: Introduce | None = None
-    ) -> tuple[socket.socket | None, Check]:
-        """Open a connection.
-
-        Args:
-            settings: Where to, and how long it may take.
-            introduce: Says the first words on it.
-
-        Returns:
-            The connected socket, or None if there is no connection to be had, and the check for
-            the decision's record.
-        """
+    def begin(self, settings: schema.Upstream) -> "Attempt":
+        """Open a connection, as far as that takes no time."""
         endpoint = endpoints.parse(settings.address)
         family = socket.AF_INET if endpoint.address.version == 4 else socket.AF_INET6
-        start = time.perf_counter_ns()
-        problem = None
-        link = None
+        attempt = Attempt(settings, (str(endpoint.address), endpoint.port))
         try:
-            link = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-            target = (str(endpoint.address), endpoint.port)
-            async with asyncio.timeout(settings.connect_seconds):
-                if not _at_once(link, target):
-                    await asyncio.get_running_loop().sock_connect(link, target)
-                if introduce is not None:
-                    problem = await introduce(link)
-        except TimeoutError:
-            problem = f"no answer in {settings.connect_seconds} s"
+            attempt.link = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            attempt.waits = not _at_once(attempt.link, attempt.target)
         except OSError as error:
-            problem = os.strerror(error.errno) if error.errno else str(error)
-        if problem is not None and link is not None:
+            attempt.problem = _why(error)
+        return attempt
+
+    async def go_on(self, attempt: "Attempt", introduce: Introduce | None = None) -> Link:
+        """Wait for a connection that was begun, and say the first words on it."""
+        if attempt.problem is None:
+            try:
+                async with asyncio.timeout(attempt.settings.connect_seconds):
+                    attempt.problem = await _finish(attempt, introduce)
+            except TimeoutError:
+                attempt.problem = f"no answer in {attempt.settings.connect_seconds} s"
+            except OSError as error:
+                attempt.problem = _why(error)
+        return self.outcome(attempt)
+
+    def outcome(self, attempt: "Attempt") -> Link:
+        """What has become of an attempt that nobody has to wait for any more."""
+        problem, link, address = attempt.problem, attempt.link, attempt.settings.address
+        self._note(address, problem)
+        micros = (time.perf_counter_ns() - attempt.start) // 1000
+        if problem is None:
+            return link, Check("upstream", address, "ok", micros)
+        if link is not None:
             link.close()
-        self._note(settings.address, problem)
-        micros = (time.perf_counter_ns() - start) // 1000
-        if problem is not None:
-            return None, Check("upstream", settings.address, "failed", micros, problem)
-        return link, Check("upstream", settings.address, "ok", micros)
+        return None, Check("upstream", address, "failed", micros, problem)
 
     def _note(self, address: str, problem: str | None) -> None:
         """Remember the outcome; log it only when it changes, not once a client."""
@@ -81,6 +81,43 @@ class Upstream:
         elif self.healthy is False:
             log.info("upstream %s is back", address)
         self.healthy = problem is None
+
+
+class Attempt:
+    """A connection to Postfix that is made.
+
+    Attributes:
+        settings: Where to, and how long it may take.
+        target: The same as address and port.
+        start: When it was begun, in nanoseconds.
+        link: The socket, if there is one.
+        waits: Whether it has to be waited for.
+        problem: Why there is no connection to be had.
+    """
+
+    __slots__ = ("link", "problem", "settings", "start", "target", "waits")
+
+    def __init__(self, settings: schema.Upstream, target: tuple[str, int]) -> None:
+        """Begin to count the time."""
+        self.settings = settings
+        self.target = target
+        self.start = time.perf_counter_ns()
+        self.link: socket.socket | None = None
+        self.waits = False
+        self.problem: str | None = None
+
+
+async def _finish(attempt: Attempt, introduce: Introduce | None) -> str | None:
+    """Why there is no connection that can be used, if that is so."""
+    if attempt.link is None:
+        return attempt.problem
+    if attempt.waits:
+        await asyncio.get_running_loop().sock_connect(attempt.link, attempt.target)
+    return None if introduce is None else await introduce(attempt.link)
+
+
+def _why(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 def _at_once(link: socket.socket, target: tuple[str, int]) -> bool:
