@@ -37,6 +37,8 @@ SETTINGS = {
     "rollout_look_seconds": 2,
 }
 MOVE = "Gateway is in topology "  # a task of each batch, when its hosts have been looked at
+UNDER_WAY = ("touched", "moved")
+BACK = "Gateway is as the snapshot has it"  # a task of a batch that goes back
 STRANGER = (
     "import socket, time; s = socket.socket(); "
     "s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1); "
@@ -59,8 +61,9 @@ class Act:
         topology: Where to.
         ends: Whether it has to end well; None: it is killed.
         settings: Its variables beside those of all.
-        disturb: How it is disturbed, when the port is about to change hands.
+        disturb: How it is disturbed.
         when_with: In the batch of which gateway.
+        at: At which task; left out, when the port is about to change hands.
         cure: A shell command that is run on each gateway after it.
     """
 
@@ -70,6 +73,7 @@ class Act:
     settings: dict[str, Any] = field(default_factory=dict)
     disturb: Disturb | None = None
     when_with: str | None = None
+    at: str = MOVE
     cure: str = "true"
 
 
@@ -134,6 +138,32 @@ def is_cut_off(name: str) -> Disturb:
     return disturb
 
 
+def hangs(name: str) -> Disturb:
+    """A gateway's SSH server says nothing any more, on old connections or new ones."""
+
+    async def disturb(fleet: Fleet, _play: asyncio.subprocess.Process) -> None:
+        await asyncio.to_thread(fleet.run, name, "pkill -STOP sshd")
+
+    return disturb
+
+
+def scans_no_more(name: str) -> Disturb:
+    """A gateway's scan service is gone: its mail waits in the queue."""
+
+    async def disturb(fleet: Fleet, _play: asyncio.subprocess.Process) -> None:
+        await asyncio.to_thread(fleet.run, name, "systemctl stop amavis.service")
+
+    return disturb
+
+
+async def mail_server_is_away(fleet: Fleet, _play: asyncio.subprocess.Process) -> None:
+    """The mail server behind all gateways takes no mail for a minute."""
+    container = fleet.mailstore["lab_container"]
+    await asyncio.to_thread(podman, "pause", container)
+    await asyncio.sleep(60)
+    await asyncio.to_thread(podman, "unpause", container)
+
+
 async def killed(_fleet: Fleet, play: asyncio.subprocess.Process) -> None:
     """The control process ends, and all that it has started on its machine."""
     await asyncio.sleep(0.5)
@@ -162,9 +192,26 @@ def story(fleet: Fleet, folder: Path) -> list[Act]:
         Act(
             f"{third} loses power", EDGE, ends=False, disturb=loses_power(third), when_with=third,
         ),
+        Act(
+            f"SSH of {third} hangs", EDGE, ends=False, disturb=hangs(third), when_with=third,
+            cure="pkill -CONT sshd || true",
+        ),
+        Act(
+            f"the scan service of {third} ends", EDGE, ends=False, disturb=scans_no_more(third),
+            when_with=third, cure="systemctl start amavis.service",
+        ),
         Act("nothing", EDGE, ends=True),
         Act("nothing, once more", EDGE, ends=True),
         Act("lists that refuse everybody", EDGE, ends=False, settings=REFUSE_ALL),
+        Act(
+            "the same, and the play is killed on the way back", EDGE, ends=None,
+            settings=REFUSE_ALL, disturb=killed, when_with=names[0], at=BACK,
+        ),
+        Act("nothing", EDGE, ends=True),
+        Act(
+            "the mail server is away for a minute", DIRECT, ends=False,
+            disturb=mail_server_is_away, when_with=second,
+        ),
         Act(
             f"{second} cannot be reached any more, all are to go back", DIRECT, ends=False,
             settings={"rollout_back": "fleet"}, disturb=is_cut_off(second), when_with=second,
@@ -209,7 +256,7 @@ async def perform(act: Act, fleet: Fleet, folder: Path) -> Happened:
 
 
 async def _follow(play: asyncio.subprocess.Process, act: Act, fleet: Fleet) -> str:
-    """The output of a play, which is disturbed when a batch comes to the hand-over."""
+    """The output of a play, which is disturbed when a batch comes to a task."""
     lines: list[str] = []
     batch = 0  # the line with which it has begun
     disturbing = None
@@ -217,7 +264,7 @@ async def _follow(play: asyncio.subprocess.Process, act: Act, fleet: Fleet) -> s
         lines.append(line.decode())
         if lines[-1].startswith("PLAY ["):
             batch = len(lines)
-        due = act.disturb and disturbing is None and MOVE in lines[-1]
+        due = act.disturb and disturbing is None and act.at in lines[-1]
         if due and any(f"[{act.when_with}]" in each for each in lines[batch:]):
             disturbing = asyncio.ensure_future(act.disturb(fleet, play))
     await play.wait()
@@ -244,11 +291,13 @@ def _untrue(
     """What a report says that the hosts do not show, and what is between two topologies."""
     wrong = [f"{name}: {seen}" for name, seen in after.items() if seen not in (EDGE, DIRECT)]
     for name, row in report["rows"].items():
-        if act.ends is None and row["state"] not in ("done", "untouched"):
-            continue  # nobody was left to write down how that ended
-        truth = {"done": act.topology, "back": row.get("from"), "untouched": before[name]}
-        if row["state"] in truth and truth[row["state"]] != after[name]:
-            wrong.append(f"{name} is said to be {row['state']}, and is in {after[name]}")
+        state = row["state"]
+        truth = {"done": act.topology, "back": row.get("from")}
+        truth |= dict.fromkeys(("untouched", "ready"), before[name])
+        if truth.get(state, after[name]) != after[name]:
+            wrong.append(f"{name} is said to be {state}, and is in {after[name]}")
+        if state in UNDER_WAY and act.ends is not None:
+            wrong.append(f"{name} is said to be {state}, and nobody works on it")
     return wrong
 
 

@@ -343,11 +343,7 @@ def _result(outcome: Outcome, request: Request) -> dict[str, Any]:
         "wrong": differences(outcome.before, request.topology),
         "steps": outcome.steps,
         "handover": outcome.handover,
-        "sessions_running": outcome.sessions_running,
-        "seconds_waited": outcome.seconds_waited,
-        "milliseconds_without_listener": outcome.milliseconds_without_listener,
-        "sessions_cut": outcome.sessions_cut,
-        **({} if outcome.refused is None else {"connections_refused": outcome.refused}),
+        **outcome.costs,
         **facts(outcome.after, request.topology),
     }
 

@@ -59,6 +59,26 @@ table:
   returned: success
   type: list
   elements: str
+sessions_running:
+  description: SMTP sessions of the old owner of the port when it changed hands.
+  returned: success
+  type: int
+seconds_waited:
+  description: How long the end of those sessions was waited for.
+  returned: success
+  type: float
+milliseconds_without_listener:
+  description: How long nobody listened on the port that takes mail from the network.
+  returned: success
+  type: int
+sessions_cut:
+  description: Those of them that were ended by it. Others go on to their end.
+  returned: success
+  type: int
+connections_refused:
+  description: Connections that found nobody, as M(mail_topology) says it.
+  returned: success, but where it cannot be known
+  type: int
 actions:
   description: What Postfix and each front of the sender filter would do, as M(mail_topology) says
     it.
@@ -112,6 +132,7 @@ def main() -> None:
         snapshot=name,
         steps=outcome.steps,
         seen=seen,
+        **outcome.costs,
         table=facts(outcome.after, seen)["table"],
         **(_forecast(name, outcome, config_dir) if module.check_mode else {}),
     )

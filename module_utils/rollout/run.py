@@ -119,13 +119,14 @@ def take_up(
         fleet: all hosts of the inventory. Those of the run that are no longer in it are forgotten;
             those that are not in this play keep their place.
         sizes: as in `plan`.
-        share: as in `plan`; also batches that were planned before are no larger now.
+        share: how many percent of the fleet may be out at once; also batches that were planned
+            before are no larger now.
     """
     kept = [[one for one in batch if one in fleet or one in hosts] for batch in run.batches]
     new = [one for one in hosts if not any(one in batch for batch in kept)]
     left = replace(run, batches=kept).remaining
     done = [[one for one in batch if not any(one in each for each in left)] for batch in kept]
-    most = _most(hosts, share)
+    most = _most(fleet, share)
     again = [batch[at : at + most] for batch in left for at in range(0, len(batch), most)]
     batches = [*filter(None, done), *again, *plan(new, sizes[-1:], share)]
     return replace(run, batches=batches, present=list(hosts))

@@ -318,8 +318,9 @@ class Hands:
                 if self.request.drain_action == "rollback":
                     msg = f"{left} sessions still ran after {waited} s"
                     raise services.ServiceError(msg)
-                if self.request.drain_action != "wait":
+                if self.request.drain_action == "cut":
                     self.outcome.sessions_cut += left
+                if self.request.drain_action != "wait":
                     break
             time.sleep(DRAIN_POLL_SECONDS)
             left = count()

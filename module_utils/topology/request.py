@@ -136,3 +136,14 @@ class Outcome:
     def changed(self) -> bool:
         """Whether anything was done, or in check mode would be."""
         return bool(self.steps)
+
+    @property
+    def costs(self) -> dict[str, object]:
+        """What it cost, as modules return it; without what nobody can know."""
+        return {
+            "sessions_running": self.sessions_running,
+            "seconds_waited": self.seconds_waited,
+            "milliseconds_without_listener": self.milliseconds_without_listener,
+            "sessions_cut": self.sessions_cut,
+            **({} if self.refused is None else {"connections_refused": self.refused}),
+        }

@@ -44,6 +44,17 @@ MOVED: dict[str, Any] = {
     "differences": ["--- a", f"+{EVIL}", "-old", " same"],
     "returned": [],
 }
+RETURNED: dict[str, Any] = {
+    **MOVED,
+    "returned": [EVIL],
+    "return": {
+        "milliseconds_without_listener": 2,
+        "sessions_running": 1,
+        "sessions_cut": 1,
+        "seconds_waited": 0.4,
+    },
+    "probe_back": {"seconds": 1.5, "hops": [EVIL]},
+}
 
 
 def page(**run: Any) -> str:
@@ -60,13 +71,14 @@ def page(**run: Any) -> str:
         "ended": "",
         "reason": "",
         "batches": [["gw1"], ["gw2"]],
+        "remaining": [["gw2"]],
         "rows": {},
     }
     template = environment.get_template("report.html.j2")
     return template.render(rollout_noted={"run": {**known, **run}})
 
 
-@pytest.mark.parametrize("row", [BEGUN, MOVED])
+@pytest.mark.parametrize("row", [BEGUN, MOVED, RETURNED])
 def test_nothing_of_a_host_is_taken_for_markup(row: dict[str, Any]) -> None:
     text = page(rows={"gw1": row}, reason=EVIL, ended="now")
     assert "<script" not in text
@@ -74,7 +86,7 @@ def test_nothing_of_a_host_is_taken_for_markup(row: dict[str, Any]) -> None:
 
 
 def test_the_page_is_whole_and_fits_a_phone_and_paper() -> None:
-    text = page(rows={"gw1": MOVED})
+    text = page(rows={"gw1": RETURNED})
     assert not re.search(r"(?:src|href)=\"(?!#)|url\(|@import|https?:", text)
     for needed in ('name="viewport"', "prefers-color-scheme: dark", "@media print"):
         assert needed in text
@@ -84,11 +96,23 @@ def test_the_page_is_whole_and_fits_a_phone_and_paper() -> None:
 
 def test_it_says_how_the_run_stands() -> None:
     done = {**MOVED, "state": "done", "trouble": ""}
-    assert "Under way, or ended without a word" in page()
+    assert "Not at its end: 1 gateways are still to be moved." in page()
     assert "All gateways are done." in page(ended="now", rows={"gw1": done})
     stopped = page(ended="now", reason="gw1: t", rows={"gw1": MOVED})
     assert "Stopped. gw1: t" in stopped
     assert "direct → edge → direct" in stopped
     assert "an unknown number of connections refused" in stopped
-    assert "nothing had to be changed" in stopped
+    assert "nothing was left to change" in stopped
     assert ">not touched<" in stopped
+
+
+def test_what_the_way_back_has_cost_is_told_with_what_the_move_has() -> None:
+    text = page(ended="now", reason="gw1: t", rows={"gw1": RETURNED})
+    assert "1 sessions running and 1 cut, waited 0.4 s." in text
+    assert '<td data-name="no listener">2 ms</td><td data-name="cut">1</td>' in text
+    assert "The probe after it, 1.5 s" in text
+
+
+def test_figures_that_were_not_to_be_had_leave_the_page_whole() -> None:
+    row = {**MOVED, "health_before": {}, "health": {"msg": "t"}, "probe": {"msg": "t"}}
+    assert "<td>-</td>" in page(rows={"gw1": row})

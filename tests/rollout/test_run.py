@@ -79,7 +79,7 @@ def test_hosts_that_are_not_in_the_play_are_left_for_another_one(begun: Run) -> 
     noted = run.note(begun, {"a": {"state": "done"}})
     taken = run.take_up(noted, ["c"], ["a", "b", "c"], ["1"], 100)
     assert taken.left == [["c"]]
-    assert taken.remaining == [["b"], ["c"]]
+    assert taken.remaining == [["b", "c"]]
     finished = run.note(taken, {"c": {"state": "done"}})
     assert (finished.left, finished.remaining) == ([], [["b"]])
 

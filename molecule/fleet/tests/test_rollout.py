@@ -54,6 +54,7 @@ def test_a_stranger_in_the_second_batch_stops_it_and_the_canary_stays(
         assert text in report.page
     assert report.run["rows"]["gw2"]["move"]["seen"] == "edge"
     assert report.run["rows"]["gw2"]["to"] == "direct"
+    assert report.run["rows"]["gw2"]["probe_back"]["hops"][-1].startswith("mailstore[")
 
 
 def test_a_killed_rollout_is_taken_up_and_a_second_one_is_kept_away(
@@ -68,8 +69,14 @@ def test_a_killed_rollout_is_taken_up_and_a_second_one_is_kept_away(
     # From another control node, which cannot know that the first one is dead.
     held = Rollouts(tmp_path).start(1, limit="gw6", mail_topology="edge").must_fail()
     assert f"gw6: another control node rolls out over this gateway: {before.run['who']}" in held
-    assert before.states["gw1"] == "done"
+    assert before.states == {"gw1": "done"} | {f"gw{n}": "touched" for n in range(2, 7)}
+    assert "Not at its end: 5 gateways are still to be moved." in before.page
     assert not before.run["ended"]
+
+    rollouts.start(1, 5, limit="gw2", mail_topology="edge").must_pass()
+    part = rollouts.report()
+    assert part.states["gw2"] == "done"
+    assert (part.run["name"], part.run["ended"]) == (before.run["name"], "")
 
     output = rollouts.start(1, 5, mail_topology="edge").must_pass()
     after = rollouts.report()
@@ -129,3 +136,26 @@ def test_a_filter_that_refuses_the_clients_is_caught_by_the_gate(
     assert "were refused, 0% before, allowed is 30%" in report.run["reason"], output
     assert report.states == {"gw1": "back"}
     assert greeting_of(client, gateways[0], 1).startswith("220 ")
+
+
+def test_a_gateway_that_is_lost_while_it_is_watched_stops_the_rollout(
+    rollouts: Rollouts, gateways: list[LabHost]
+) -> None:
+    watched = {"limit": "gw1:gw2", "rollout_soak_seconds": 8, "rollout_look_seconds": 4}
+    run = rollouts.start(2, mail_topology="direct", **watched)
+    run.reach("Some time passes")
+    gateways[1].run("systemctl stop ssh.socket ssh.service; pkill sshd; true")
+    try:
+        output = run.must_fail()
+    finally:
+        gateways[1].run("systemctl start ssh.service")
+    report = rollouts.report()
+    assert report.states == {"gw1": "back", "gw2": "failed"}, output
+    assert report.run["ended"]
+    assert "Stopped. gw2: unreachable: " in report.page
+    assert "needs help" in report.page
+    assert topologies(gateways) == "edeeee"
+    assert report.run["rows"]["gw1"]["probe_back"]["hops"][-1].startswith("mailstore[")
+
+    rollouts.start(2, limit="gw1:gw2", mail_topology="edge").must_pass()
+    assert topologies(gateways) == "eeeeee"

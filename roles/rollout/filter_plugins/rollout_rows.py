@@ -18,6 +18,7 @@ HANDOVER = (
     "seconds_waited",
 )
 OF_ANSIBLE = ("changed", "failed", "warnings", "deprecations", "ansible_facts")
+AWAY = "unreachable: "
 COLUMNS = ("host", "batch", "state", "topology", "probe", "what")
 
 
@@ -61,16 +62,20 @@ def _diff(one: Mapping[str, Any]) -> list[str]:
 
 
 def trouble(result: Mapping[str, Any] | None, task: str) -> str:
-    """Why a host failed: the task, and what its module said."""
+    """Why a host failed: the task, and what its module said, of a loop the first that failed.
+
+    Of a host that could not be reached the task says nothing.
+    """
     found = result or {}
-    said = found.get("msg") or found.get("module_stderr") or "no answer"
-    return f"{' '.join(str(said).split())} (task “{task}”)"
+    found = next((one for one in found.get("results", []) if one.get("failed")), found)
+    said = " ".join(str(found.get("msg") or found.get("module_stderr") or "no answer").split())
+    return said if said.startswith(AWAY) else f"{said} (task “{task}”)"
 
 
 def lost(results: Iterable[Mapping[str, Any]]) -> str:
     """Why a host could not be reached, empty if each of its answers has come."""
     away = (one for one in results if one.get("unreachable"))
-    return next((f"unreachable: {' '.join(str(one.get('msg')).split())}" for one in away), "")
+    return next((f"{AWAY}{' '.join(str(one.get('msg')).split())}" for one in away), "")
 
 
 def reason(rows: Mapping[str, Mapping[str, Any]]) -> str:
@@ -102,7 +107,8 @@ def _cells(run: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 
 def _row(host: str, number: int, row: Mapping[str, Any]) -> tuple[str, ...]:
-    probe = f"{row['probe']['seconds']} s" if row.get("probe") else "-"
+    seconds = row.get("probe", {}).get("seconds")
+    probe = "-" if seconds is None else f"{seconds} s"
     state = row.get("state", "untouched")
     return host, str(number), state, way(row), probe, row.get("trouble") or "-"
 
