@@ -95,6 +95,20 @@ async def test_a_relay_is_known_at_once_in_a_session_that_goes_on(proxy):
     ]  # fmt: skip
 
 
+async def test_an_origin_is_not_charged_with_what_its_relay_does_next(proxy):
+    bounced = '[profiler.bounced]\nenabled = "on"\ntotal_messages = 3\n'
+    await started(proxy, Postfix(), KNOWN_HOSTS + bounced)
+    client = await Client.of(proxy)
+    assert (await client.deliver(received(OUTSIDE)))[4].startswith("250 ")
+    for _ in range(6):
+        await client.say("MAIL FROM:<a@example.test>")
+        assert (await client.say("RCPT TO:<nobody@example.test>")).startswith("550 ")
+        await client.say("RSET")
+    await client.say("QUIT")
+    assert await proxy.ask("block", "list") == []
+    assert (await (await Client.of(proxy)).deliver(received(OUTSIDE)))[4].startswith("250 ")
+
+
 async def test_a_client_that_is_a_relay_is_no_longer_judged_itself(proxy):
     await started(proxy, Postfix(), KNOWN_HOSTS)
     explained = (await proxy.ask("check", RELAY))["checks"][-1]

@@ -586,8 +586,10 @@ def test_two_possible_ends_are_not_guessed(content):
 
 def test_much_content_behind_a_doubtful_end_is_not_guessed():
     play = Play(HELLO, ENVELOPE, DATA, r"C x\n.\n" + "\\")
-    assert play.say("C", b"x" * client_stream.WINDOW) == []
+    assert play.say("C", b"x" * (client_stream.WINDOW - 1)) == []
+    assert play.session.wants_client_data
     assert play.say("C", b"x") == ["Lost('end of data in doubt')"]
+    assert play.session.wants_client_data
 
 
 def test_content_behind_a_doubtful_end_is_looked_at_once():
@@ -829,15 +831,16 @@ def test_the_commands_before_a_refused_chunk_are_answered_first():
         C BDAT 9 LAST
         C A: b\r\n\r\nx\
         C QUIT
-        = HeadersComplete(b'A: b\r\n', False)
-        REFUSE
         PASS
+        REFUSE
         > 'MAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.com>\r\nBDAT 9 LAST\r\n'
         < ''
         S 250 2.1.0 Ok
         = MailAccepted('a@example.net')
         S 250 2.1.5 Ok
         = RecipientAnswered('b@example.com', 250, '2.1.5', 'Ok')
+        = HeadersComplete(b'A: b\r\n', False)
+        REFUSE
         = CloseServer()
         = CloseClient()
         < '250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n550 5.7.1 Client host blocked\r\n221 2.0.0 Bye\r\n'
@@ -876,6 +879,7 @@ def test_a_chunk_after_a_restart_is_the_first_again(command):
     play = judged(HELLO, ENVELOPE, "C BDAT 4\n C A: b\\\n = HeadersComplete(b'A: b', True)\n PASS")
     play.say("S", b"250 Ok\r\n")
     play.say("C", command.encode() + b"\r\n")
+    play.say("S", b"250 CHUNKING\r\n")
     assert play.say("C", b"BDAT 4\r\nC: d") == ["HeadersComplete(b'C: d', True)"]
 
 
@@ -894,28 +898,137 @@ def test_a_chunk_is_judged_only_if_postfix_offered_chunks():
     )
 
 
-@pytest.mark.parametrize(
-    "content", [b"A: " + b"x" * client_stream.MOST_HEADER_BYTES,
-                b"A:b\r\n" * (client_stream.MOST_HEADER_LINES + 1)],
-    ids=["bytes", "lines"],
+MOST_BYTES, MOST_LINES = client_stream.MOST_HEADER_BYTES, client_stream.MOST_HEADER_LINES
+LINES = b"A:b\r\n" * MOST_LINES
+LONG_LINE = b"A: " + b"x" * (MOST_BYTES // 2) + b"\r\n"
+TOO_LONG = pytest.mark.parametrize(
+    ("content", "section"), [
+        (LINES + b"A:b\r\n", LINES),
+        (LINES * 10, LINES),
+        (LONG_LINE * 2, LONG_LINE),
+        (b"A:b\n" + LONG_LINE * 3, b"A:b\n" + LONG_LINE),
+        (b"A" * MOST_BYTES, b""),
+    ], ids=["lines", "many lines", "bytes", "many bytes", "one line"],
 )  # fmt: skip
-def test_headers_that_are_too_long_pass_unjudged(content):
+
+
+def told_of(section, *, cut):
+    return [f"HeadersComplete({section!r}, {cut})"]
+
+
+@TOO_LONG
+def test_a_message_whose_headers_are_too_long_is_judged_by_the_first_of_them(content, section):
     play = at_data()
-    assert play.say("C", content + b"\r\n\r\nText") == ["HeadersTooLong()"]
-    assert play.got[">"] == content + b"\r\n\r\nText"
-    play.say("C", b"\r\n.\r\n")
-    play.script(QUEUED)
-    chunked = judged(HELLO, ENVELOPE)
-    size = f"BDAT {len(content) + 3} LAST\r\n".encode()
-    assert chunked.say("C", size + content) == ["HeadersTooLong()"]
-    chunked.say("C", b"\r\n.")
-    chunked.script(QUEUED + FOLLOWED)
+    message = content + b"\r\n\r\nText\r\n.\r\n"
+    assert play.say("C", message) == told_of(section, cut=True)
+    assert play.got[">"] == b""
+    assert play.judge("PASS") == []
+    assert play.got[">"] == message
+    play.script(QUEUED + ENVELOPE + FOLLOWED)
 
 
-def test_headers_as_long_as_may_be_are_judged():
-    for section in (b"A:b\r\n" * client_stream.MOST_HEADER_LINES,
-                    b"A: " + b"x" * (client_stream.MOST_HEADER_BYTES - 5) + b"\r\n"):  # fmt: skip
-        assert at_data().say("C", section + b"\r\n")[0].startswith("HeadersComplete(")
+@TOO_LONG
+def test_a_message_whose_headers_are_too_long_can_be_refused(content, section):
+    play = at_data()
+    assert play.say("C", content) == told_of(section, cut=True)
+    assert play.judge("REFUSE") == ["CloseServer()"]
+    assert play.say("C", content) == []
+    assert play.got == {"<": b"", ">": b""}
+    assert play.say("C", b"\r\n.\r\nQUIT\r\n") == ["CloseClient()"]
+    assert play.got == {"<": b"550 5.7.1 Client host blocked\r\n221 2.0.0 Bye\r\n", ">": b""}
+
+
+@TOO_LONG
+@pytest.mark.parametrize("last", ["", " LAST"])
+@pytest.mark.parametrize("more", [1, MOST_BYTES])
+def test_a_chunk_whose_headers_are_too_long_passes_when_it_may(content, section, last, more):
+    play = judged(HELLO, ENVELOPE)
+    play.got[">"] = b""
+    command = f"BDAT {len(content) + more}{last}\r\n".encode()
+    assert play.say("C", command + content) == told_of(section, cut=True)
+    assert play.got[">"] == command
+    assert play.judge("PASS") == []
+    assert play.got[">"] == command + content
+    play.say("C", b"x" * more)
+    if not last:
+        play.say("S", b"250 2.0.0 Ok\r\n")
+        play.say("C", b"BDAT 3 LAST\r\nabc")
+        assert play.got[">"] == command + content + b"x" * more + b"BDAT 3 LAST\r\nabc"
+    play.script(QUEUED + FOLLOWED)
+
+
+@TOO_LONG
+@pytest.mark.parametrize("more", [1, MOST_BYTES])
+def test_a_chunk_whose_headers_are_too_long_can_be_refused(content, section, more):
+    play = judged(HELLO, ENVELOPE)
+    play.got = {"<": b"", ">": b""}
+    command = f"BDAT {len(content) + more}\r\n".encode()
+    assert play.say("C", command + content) == told_of(section, cut=True)
+    assert play.judge("REFUSE") == ["CloseServer()"]
+    play.say("C", b"x" * (more - 1))
+    assert play.got == {"<": b"", ">": command}
+    refusal = b"550 5.7.1 Client host blocked\r\n"
+    play.say("C", b"x")
+    assert play.got["<"] == refusal
+    assert play.say("C", b"BDAT 5 LAST\r\nQUIT\nQUIT\r\n") == ["CloseClient()"]
+    assert play.got == {"<": refusal * 2 + b"221 2.0.0 Bye\r\n", ">": command}
+
+
+def test_a_chunk_as_long_as_is_held_is_judged_by_all_of_it():
+    for last, cut in (("", True), (" LAST", False)):
+        play = judged(HELLO, ENVELOPE)
+        content = b"A: " + b"x" * (MOST_BYTES - 3)
+        command = f"BDAT {MOST_BYTES}{last}\r\n".encode()
+        assert play.say("C", command + content) == told_of(content, cut=cut)
+
+
+def test_headers_as_long_as_may_be_are_judged_whole():
+    for section in (LINES, b"A: " + b"x" * (MOST_BYTES - 7) + b"\r\n"):
+        assert at_data().say("C", section + b"\r\n") == told_of(section, cut=False)
+        play = judged(HELLO, ENVELOPE)
+        command = f"BDAT {len(section) + 2}\r\n".encode()
+        assert play.say("C", command + section + b"\r\n") == told_of(section, cut=False)
+
+
+AROUND_THE_WINDOW = [client_stream.WINDOW - 1, client_stream.WINDOW, client_stream.WINDOW + 1]
+IN_PIECES = pytest.mark.parametrize("size", [4096, 16384, 65536, 1 << 20])
+
+
+def said_in_pieces(play, data, size):
+    """What is told of bytes that are sent for as long as they are wanted."""
+    heard = []
+    for at in range(0, len(data), size):
+        assert play.session.wants_client_data
+        heard += play.say("C", data[at : at + size])
+        if heard:
+            break
+    return heard
+
+
+@IN_PIECES
+@pytest.mark.parametrize("command", ["", "BDAT 70000 LAST\r\n"])
+@pytest.mark.parametrize("length", AROUND_THE_WINDOW)
+def test_no_client_waits_for_a_judgement_that_nobody_was_asked_for(length, command, size):
+    play = judged(HELLO, ENVELOPE) if command else at_data()
+    play.say("C", command.encode())
+    line = b"To: " + b"x" * 90 + b"\r\n"
+    section = line * (client_stream.WINDOW // len(line))
+    heard = said_in_pieces(play, (section + line)[:length], size)
+    waits = length >= client_stream.WINDOW
+    assert heard == (told_of(section, cut=True) if waits else [])
+    assert play.session.wants_client_data is not waits
+
+
+@IN_PIECES
+@pytest.mark.parametrize("length", AROUND_THE_WINDOW)
+@pytest.mark.parametrize("judge_headers", [False, True])
+def test_no_client_waits_behind_a_doubtful_end(length, judge_headers, size):
+    play = Play(HELLO, ENVELOPE, DATA, judge_headers=judge_headers)
+    play.say("C", b"A: b\r\n\r\nx\n.\n")
+    play.judge("PASS")
+    heard = said_in_pieces(play, b"x" * length, size)
+    assert bool(heard) is (length >= client_stream.WINDOW)
+    assert play.session.wants_client_data
 
 
 def test_content_before_354_is_judged_too():
@@ -997,15 +1110,90 @@ def test_a_judgement_is_given_once():
 
 def test_a_refused_message_does_not_pass_because_postfix_is_not_understood():
     play = judged(
-        HELLO, PIPELINED + "C BDAT 4\n C A: b\\\n = HeadersComplete(b'A: b', True)\n REFUSE"
-    )
-    told = play.say("S", b"gibberish\r\n")
-    assert told == ["Lost('reply not understood')", "CloseServer()", "CloseClient()"]
+        HELLO, ENVELOPE, "C BDAT 4\n C A: b\\\n = HeadersComplete(b'A: b', True)\n REFUSE\n"
+        "= CloseServer()"
+    )  # fmt: skip
+    assert play.say("S", b"gibberish\r\n") == []
     assert not play.got[">"].endswith(b"A: b")
 
 
 def test_held_content_passes_when_postfix_is_not_understood():
-    play = judged(HELLO, PIPELINED + "C BDAT 4\n C A: b\\\n = HeadersComplete(b'A: b', True)")
-    assert play.say("S", b"gibberish\r\n") == ["Lost('reply not understood')"]
-    assert play.got[">"].endswith(b"BDAT 4\r\nA: b")
-    assert play.judge("REFUSE") == []
+    for envelope, told in ((PIPELINED, ""), (ENVELOPE, "= HeadersComplete(b'A: b', True)")):
+        play = judged(HELLO, envelope + "C BDAT 4\n C A: b\\\n" + told)
+        assert play.say("S", b"gibberish\r\n") == ["Lost('reply not understood')"]
+        assert play.got[">"].endswith(b"BDAT 4\r\nA: b")
+        assert play.judge("REFUSE") == []
+
+
+def test_a_pipelined_message_is_judged_when_the_one_before_it_was_answered():
+    play = judged(HELLO)
+    play.got = {"<": b"", ">": b""}
+    first = PIPELINED + "C BDAT 7 LAST\n" + r"C A: \r\n\r\n" + "\\\n"
+    play.script(first + PIPELINED + "C BDAT 8 LAST\n" + r"C A: b\r\n\r\n" + "\\\n")
+    play.script(ENVELOPE_ANSWERED + r"""
+        = HeadersComplete(b'A: \r\n', False)
+        > 'MAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.com>\r\nBDAT 7 LAST\r\n'
+        PASS
+        > 'A: \r\n\r\nMAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.com>\r\nBDAT 8 LAST\r\n'
+    """ + QUEUED + ENVELOPE_ANSWERED + r"""
+        = HeadersComplete(b'A: b\r\n', False)
+        PASS
+        > 'A: b\r\n\r\n'
+    """ + QUEUED + FOLLOWED)  # fmt: skip
+
+
+# What is withheld
+
+WAITING = pytest.mark.parametrize("speech", [
+    "DATA\r\nA: b", "AUTH PLAIN\r\nx", "STARTTLS\r\nNOOP\r\n", "XDATA\r\nx", "QUIT\r\nx",
+    "NOOP\r\n" * (client_stream.MOST_PENDING + 1), "NOOP\r\nBDAT 5 LAST\r\nA",
+    "RSET\r\nMAIL FROM:<>\r\nRCPT TO:<b@example.com>\r\nBDAT 9 LAST\r\nA: b\r\n\r\nx",
+])  # fmt: skip
+
+
+@WAITING
+def test_what_waits_for_a_reply_is_withheld(speech):
+    play = judged(HELLO, ENVELOPE)
+    assert not play.session.withholds
+    play.say("C", speech.encode())
+    assert play.session.withholds
+    play.say("S", b"421 4.7.0 closing\r\n")
+    assert not play.session.withholds
+
+
+@WAITING
+def test_nothing_is_withheld_that_was_passed_on(speech):
+    play = Play(HELLO, ENVELOPE)
+    play.say("C", speech.encode())
+    assert not play.session.withholds
+
+
+def test_what_waits_for_a_reply_is_withheld_until_it_is_there():
+    play = judged(HELLO, "C NOOP\n C NOOP\n C BDAT 9 LAST\n C A: b")
+    for _ in range(2):
+        assert play.session.withholds
+        play.say("S", b"250 2.0.0 Ok\r\n")
+    assert not play.session.withholds
+    assert play.say("C", b"\r\nx") == ["HeadersComplete(b'A: b\\r\\n', False)"]
+    assert not play.session.withholds  # it waits, but for no reply
+
+
+@pytest.mark.parametrize("speech", [
+    "", "NOOP", "NOOP\r\n", "DATA\r\n", "BDAT 9 LAST\r\n", "BDAT 9 LAST\r\nA",
+])  # fmt: skip
+@pytest.mark.parametrize("ends_tls", [False, True])
+def test_what_no_reply_lets_go_is_not_withheld(speech, ends_tls):
+    play = Play(judge_headers=True)
+    play.session = Session(judge_headers=True, greeted=False, ends_tls=ends_tls)
+    play.script(HELLO)
+    play.say("C", speech.encode())
+    assert not play.session.withholds
+
+
+def test_content_is_not_withheld():
+    play = at_data()
+    for said in (b"A: b\r\n", b"\r\nx\n.\n", b"MAIL FROM:<>\r\n"):
+        play.say("C", said)
+        assert not play.session.withholds
+        play.judge("PASS")
+        assert not play.session.withholds

@@ -29,7 +29,7 @@ _BEGIN = SERVER + b"220 x\r\n" + CLIENT + b"EHLO x\r\n" + SERVER + b"250-x\r\n25
 _ENVELOPE = CLIENT + b"MAIL FROM:<a@example.test>\r\nRCPT TO:<b@example.test>\r\n"
 _OK = b"250 2.1.0 Ok\r\n"
 _DATA = _BEGIN + _ENVELOPE + CLIENT + b"DATA\r\n" + SERVER + _OK + _OK + b"354 Go\r\n"
-_CHUNKS = CLIENT + b"BDAT 6\r\nBad: x" + CLIENT + b"BDAT 2 LAST\r\nxx" + SERVER + _OK * 4
+_CHUNKS = CLIENT + b"BDAT 6\r\nBad: x" + CLIENT + b"BDAT 2 LAST\r\nxx" + (SERVER + _OK * 2) * 2
 
 SEEDS = [
     flags + script

@@ -62,7 +62,10 @@ class Observer:
         judging: Whether a message waits for its judgement.
     """
 
-    __slots__ = ("_carry", "_interests", "_smtp", "_subject", "_task", "_transactions", "judging")
+    __slots__ = (
+        "_carry", "_client", "_interests", "_smtp", "_subject", "_task", "_transactions",
+        "judging",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -76,7 +79,7 @@ class Observer:
         """Begin to follow a session.
 
         Args:
-            subject: Whose transactions these are; None until a judgement says so.
+            subject: Whose transactions these are where no judgement says so; None: nobody's.
             interests: Who wants to know.
             carry: Does to the connections what a judgement, which came later, demands.
             greeted: Whether greeting and EHLO are over.
@@ -84,7 +87,7 @@ class Observer:
         """
         judges = interests.judge is not None
         self._smtp = Smtp(judge_headers=judges, greeted=greeted, ends_tls=ends_tls)
-        self._subject = subject
+        self._client = self._subject = subject
         self._interests = interests
         self._carry = carry
         self._transactions = Transactions()
@@ -95,6 +98,11 @@ class Observer:
     def wants_client_data(self) -> bool:
         """Whether the client may go on sending."""
         return self._smtp.wants_client_data
+
+    @property
+    def withholds(self) -> bool:
+        """Whether bytes of the client wait until a reply of Postfix says how to read them."""
+        return self._smtp.withholds
 
     def from_client(self, data: bytes) -> list[Carry]:
         """Take bytes of the client; return what is to be done."""
@@ -129,8 +137,13 @@ class Observer:
                     self._account(self._transactions.take(event))
 
     def _account(self, transaction: Transaction | None) -> None:
-        if transaction is not None:
+        if transaction is None:
+            return
+        try:
             self._interests.transaction(self._subject, transaction)
+        except Exception:  # a reply of Postfix that is kept back would have the mail sent again
+            log.exception("a transaction could not be counted")
+        self._subject = self._client  # the judgement was of this transaction alone
 
     def _ask(self, section: bytes) -> None:
         if self._interests.judge is not None:

@@ -15,17 +15,19 @@ from sender_filter.core.smtp.events import (
     CannotFollow,
     Event,
     HeadersComplete,
-    HeadersTooLong,
     ToServer,
 )
 from sender_filter.core.smtp.lines import MOST_LINE, LineBuffer
 from sender_filter.core.smtp.tls_here import TlsHere
 
-MOST_HEADER_BYTES = 64 * 1024
-MOST_HEADER_LINES = 1000
-
 WINDOW = 64 * 1024
-"""How many unread bytes may wait before the client should wait too."""
+"""So many unread bytes may wait; then the client should wait too."""
+
+MOST_HEADER_BYTES = WINDOW
+"""A header section that has not ended by then is cut, since its client waits from there on."""
+
+MOST_HEADER_LINES = 1000
+"""A section of more lines is cut as well."""
 
 MOST_UNREAD = 1024 * 1024
 """How many may wait at all."""
@@ -144,6 +146,12 @@ class ClientStream:
             raise CannotFollow("reply nobody has asked for")
         self._step = ClientStream._command
 
+    @property
+    def withholds(self) -> bool:
+        """Whether bytes that are held wait until a reply says how to read them."""
+        waits = self._step in (ClientStream._wait, ClientStream._turn) and not self.judging
+        return self.holds and waits and self._position < len(self._data)
+
     def passed(self) -> None:
         """The headers were judged and may pass."""
         self.judging = False
@@ -205,7 +213,7 @@ class ClientStream:
         if not self._judge:
             return unjudged
         self._headers = HeaderEnd()
-        return ClientStream._header_section
+        return ClientStream._turn
 
     def _begin_chunk(self, command: Command) -> None:
         if self._judge and not self.chunking:
@@ -220,22 +228,37 @@ class ClientStream:
         if command.last:
             self._begun = False
 
+    def _turn(self) -> bool:
+        """Wait for the replies to the commands before a chunk: they say whose message it is."""
+        if len(self.pending) > 1:
+            return False
+        self._step = ClientStream._header_section
+        return True
+
     def _header_section(self) -> bool:
-        """Look for its end without reading a byte, so that nothing is passed on."""
-        content = self.unread() if self.chunk < 0 else self.unread()[: self.chunk]
+        """Look for its end without reading a byte, so that nothing is passed on.
+
+        What is found must not depend on how many bytes have come by then.
+        """
+        content = self.unread()[:MOST_HEADER_BYTES]
+        if self.chunk >= 0:
+            content = content[: self.chunk]
         length = self._headers.find(content)
-        held = content if length is None else content[:length]
-        if len(held) > MOST_HEADER_BYTES or held.count(b"\n") > MOST_HEADER_LINES:
-            self._flush()
-            self.emit(HeadersTooLong())
-            self._step = ClientStream._content if self.chunk < 0 else ClientStream._chunk
-            return True
-        if length is not None or len(content) == self.chunk:
-            self._flush()
-            self.emit(HeadersComplete(held, cut=length is None and not self.last))
-            self.judging = True
-            self._step = ClientStream._wait
+        held = content[:length]
+        whole = length is not None or len(content) == self.chunk
+        too_long = not whole and len(content) == MOST_HEADER_BYTES
+        if too_long or held.count(b"\n") > MOST_HEADER_LINES:
+            self._ask(_whole_lines(held), cut=True)
+        elif whole:
+            self._ask(held, cut=length is None and not self.last)
         return False
+
+    def _ask(self, section: bytes, *, cut: bool) -> None:
+        """Have the message judged by its headers."""
+        self._flush()
+        self.emit(HeadersComplete(section, cut))
+        self.judging = True
+        self._step = ClientStream._wait
 
     def _content(self) -> bool:
         end = self._end.find(self._data, self._position)
@@ -257,7 +280,7 @@ class ClientStream:
         If the certain end comes first, the reply will not tell to which of them it belongs.
         """
         kept = len(self._data) - self._position
-        if kept > WINDOW or self._end.certain(self._data, self._position + self._looked):
+        if kept >= WINDOW or self._end.certain(self._data, self._position + self._looked):
             raise DoubtfulEnd
         self._looked = kept
         return False
@@ -270,3 +293,9 @@ class ClientStream:
             self.chunk = -1
             self._step = ClientStream._command
         return True
+
+
+def _whole_lines(held: bytes) -> bytes:
+    """The first lines of a section, as many as are looked at, and none without its end."""
+    rest = held.split(b"\n", MOST_HEADER_LINES)[-1]
+    return held[: len(held) - len(rest)]

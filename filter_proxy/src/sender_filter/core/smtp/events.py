@@ -59,16 +59,13 @@ class HeadersComplete(Struct, frozen=True, gc=False):
 
     Attributes:
         section: The header lines as they came, without the empty line.
-        cut: Whether the first BDAT chunk ended within them. Postfix answers a chunk only when
-            it has all of it, and the client may wait for that: there is no more to be had.
+        cut: Whether the section goes on. Either the first BDAT chunk ended within it: Postfix
+            answers a chunk only when it has all of it, and the client may wait for that, so there
+            is no more to be had. Or it is longer than is held back: these are its first lines.
     """
 
     section: bytes
     cut: bool = False
-
-
-class HeadersTooLong(Struct, frozen=True, gc=False):
-    """A header section is longer than is held back; it passes unjudged."""
 
 
 class MessageAnswered(Struct, frozen=True, gc=False):
@@ -112,7 +109,6 @@ Event = (
     | RecipientAnswered
     | DataBegun
     | HeadersComplete
-    | HeadersTooLong
     | MessageAnswered
     | TlsBegun
     | BeginTls

@@ -1,13 +1,15 @@
-"""The rest of a session whose message was refused for its headers.
+"""The rest of a session whose message was refused, for its headers or for an end in doubt.
 
-Postfix has nothing of the message and its link is closed. The client still sends content; it is
-dropped to its end, and then the client hears the refusal in the place of Postfix's reply
-(RFC 5321 section 4.1.1.4). The session is over with that: QUIT gets 221, anything else 421,
-and both are the last word. There is no new link to Postfix for a second message, as Postfix
-would have to be told the client, its EHLO and its AUTH again.
+The link to Postfix is closed. The client still sends content; it is dropped to its end, and then
+the client hears the refusal in the place of Postfix's reply (RFC 5321 section 4.1.1.4). The session
+is over with that: QUIT gets 221, anything else 421, and both are the last word. There is no new
+link to Postfix for a second message, as Postfix would have to be told the client, its EHLO and its
+AUTH again.
 
-Either kind of end of data is taken, also the doubtful one. If the client meant to go on, it
-hears the refusal early; nothing is delivered in any case.
+Either kind of end of data is taken, also the doubtful one. If the client meant to go on, it hears
+the refusal early. Postfix has nothing of a message that is refused for its headers. One that is
+refused for a doubtful end has gone to Postfix up to there: Postfix delivers so much of it if it
+sees an end there, and drops it if not.
 """
 
 from sender_filter.core import replies

@@ -5,11 +5,12 @@ its replies to what the client sent, and where only a reply tells how bytes are 
 are read when it has come. What cannot be followed is passed on unseen (``Lost``).
 
 With ``judge_headers`` three things are different. The content of a message waits from its first
-byte until its headers were judged. Bytes behind a command whose reply decides about them
-(``commands.UNCERTAIN``) wait for the reply; Postfix answers such a command without them. And a
-client that cannot be followed is sent away with 421 (550 if its message ends in doubt) instead
-of being passed on, since that would be a way around the judgement. No client is lost by it that
-does not break RFC 5321: those commands are longer than Postfix reads, BDAT was not offered or
+byte until its headers were judged. With BDAT, which a client may send together with MAIL and RCPT
+(RFC 3030), that is when Postfix has answered these. Bytes behind a command whose reply decides
+about them (``commands.UNCERTAIN``) wait for the reply; Postfix answers such a command without
+them. And a client that cannot be followed is sent away with 421 (550 if its message ends in doubt)
+instead of being passed on, since that would be a way around the judgement. No client is lost by it
+that does not break RFC 5321: those commands are longer than Postfix reads, BDAT was not offered or
 was refused as unknown, or a line with a lone dot is within content after or before a bare LF,
 which Postfix drops or takes for the end. Other bare LFs and CRs pass.
 
@@ -69,7 +70,7 @@ class Session:
 
     __slots__ = (
         "_answers", "_client", "_events", "_hello", "_judge", "_mode", "_refused", "_replies",
-        "_tls", "_verdict",
+        "_tls",
     )  # fmt: skip
 
     def __init__(
@@ -92,12 +93,16 @@ class Session:
         self._judge = judge_headers
         self._mode: Mode = "following"
         self._refused: RefusedMessage
-        self._verdict: Reply | None = None
 
     @property
     def wants_client_data(self) -> bool:
         """Whether the client may go on sending; false while enough of it waits for a reply."""
         return self._mode != "following" or not self._client.crowded()
+
+    @property
+    def withholds(self) -> bool:
+        """Whether bytes of the client wait here until a reply says how to read them."""
+        return self._mode == "following" and self._client.withholds
 
     def from_client(self, data: bytes) -> list[Event]:
         """Take bytes of the client."""
@@ -145,20 +150,16 @@ class Session:
         return events
 
     def judge_refuse(self, reply: Reply) -> list[Event]:
-        """Refuse the message whose ``HeadersComplete`` came last.
-
-        With BDAT the commands before it may still wait for their replies (RFC 3030): the client
-        has to hear these first, in their order.
-        """
+        """Refuse the message whose ``HeadersComplete`` came last."""
         events = self._collect()
         if self._judging():
-            self._verdict = reply
-            self._refuse_in_turn(reply)
+            client = self._client
+            self._refuse(RefusedMessage(reply, chunk=client.chunk, last=client.last))
         return events
 
     def _judging(self) -> bool:
         """Whether a judgement is awaited; not if the session was lost or over meanwhile."""
-        return self._mode == "following" and self._client.judging and self._verdict is None
+        return self._mode == "following" and self._client.judging
 
     def _collect(self) -> list[Event]:
         """Make the list of the events of one call."""
@@ -227,8 +228,6 @@ class Session:
         else:
             self._follow(command, reply)
             self._client.answered(command, reply.code)
-            if self._verdict is not None:
-                self._refuse_in_turn(self._verdict)
 
     def _follow(self, command: Command, reply: ServerReply) -> None:
         """Take notice of what a reply says about the bytes to come."""
@@ -253,13 +252,6 @@ class Session:
         denied = reply.code in _NOT_READ or reply.enhanced_code == _ACCESS_DENIED
         if command.size and denied:
             raise CannotFollow("BDAT not known to Postfix")
-
-    def _refuse_in_turn(self, verdict: Reply) -> None:
-        """Refuse the message, once only its own reply is awaited."""
-        client = self._client
-        own = 1 if client.chunk >= 0 else 0
-        if len(client.pending) <= own:
-            self._refuse(RefusedMessage(verdict, chunk=client.chunk, last=client.last))
 
     def _refuse(self, refused: RefusedMessage) -> None:
         self._refused = refused
@@ -287,7 +279,7 @@ class Session:
 
     def _lose(self, why: CannotFollow) -> None:
         self._events.append(Lost(why.reason))
-        if not self._judge or not (why.by_client or self._verdict):
+        if not (self._judge and why.by_client):
             self._pipe()
         elif isinstance(why, DoubtfulEnd):
             self._refuse(RefusedMessage(BARE_NEWLINE, chunk=-1, last=True))
