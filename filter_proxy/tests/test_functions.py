@@ -55,15 +55,17 @@ question.has_a_name = lambda address: True
 class Postfix(Backend):
     """A back end that keeps what it is sent, and knows no recipient whose name begins with `no`."""
 
-    def __init__(self):
+    def __init__(self, *, rest=0):
         super().__init__(self._talk)
         self.messages = []
         self.lost = 0
+        self.rest = rest  # before each reply, in seconds
 
     async def _talk(self, reader, writer):
         writer.write(b"220 backend\r\n")
         while line := await reader.readline():
             command = line.strip().upper()
+            await asyncio.sleep(self.rest)
             if command == b"QUIT":
                 writer.write(b"221 2.0.0 Bye\r\n")
                 return
@@ -144,6 +146,24 @@ def received(*addresses):
     return "\r\n".join([*hops, "Subject: x", "", "body", "."])
 
 
+async def test_who_sends_all_at_once_and_closes_is_served_though_headers_are_judged(proxy):
+    postfix = Postfix(rest=0.02)
+    await started(proxy, postfix, KNOWN_HOSTS)
+    client = await Client.of(proxy)
+    lines = (
+        "MAIL FROM:<a@example.test>",
+        "RCPT TO:<b@example.test>",
+        "DATA",
+        received("192.0.2.1"),
+        "QUIT",
+    )
+    client.writer.write("".join(f"{line}\r\n" for line in lines).encode())
+    client.writer.write_eof()
+    said = (await client.reader.read()).decode().splitlines()
+    assert [line[:3] for line in said] == ["220", "250", "250", "354", "250", "221"]
+    assert (len(postfix.messages), postfix.lost) == (1, 0)
+
+
 async def test_an_operators_block_counts_at_once_and_outlives_a_kill(proxy):
     postfix = Postfix()
     await started(proxy, postfix, "")
@@ -170,6 +190,32 @@ async def test_an_operators_block_counts_at_once_and_outlives_a_kill(proxy):
     text = (await asyncio.to_thread(proxy.run, "log", "--function", "blocked")).stdout
     assert "block of 127.0.0.0/8 by blocked started until" in text
     assert "block of 127.0.0.0/8 by blocked stopped: removed" in text
+
+
+SLOW_STORE = """
+import asyncio
+from sender_filter.state import Keeper
+start = Keeper.start
+async def take_its_time(self):
+    await asyncio.sleep(1)
+    await start(self)
+Keeper.start = take_its_time
+"""
+
+
+async def test_nobody_is_judged_before_what_was_kept_is_there(proxy):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        backend = await Postfix().start()
+        proxy.configure(backend.port)
+        await proxy.start(sockets=[listener])
+        await asyncio.to_thread(proxy.run, "block", "add", ADDRESS)
+        await asyncio.sleep(0.2)  # the store writes behind the loop's back
+        proxy.kill()
+        waiting = asyncio.open_connection(*listener.getsockname(), local_addr=(ADDRESS, 0))
+        reader, writer = await waiting
+        await proxy.start(sockets=[listener], change=SLOW_STORE)
+        assert (await reader.readline()).startswith(b"554 5.7.1 ")
+        writer.close()
 
 
 async def test_an_approval_at_run_time_goes_before_the_blocked_list(proxy):

@@ -198,11 +198,11 @@ async def test_nothing_of_it_is_kept(proxy, service):
         writer.close()
 
 
-async def relayed_instead(proxy, problem):
+async def relayed_instead(proxy, problem, change=""):
     backend = await Backend().start()
     text = proxy.config.read_text()
     proxy.config.write_text(text.replace("127.0.0.1:9", f"127.0.0.1:{backend.port}"))
-    await proxy.start()
+    await proxy.start(change=change)
     reader, writer = await proxy.connect()
     await converse(reader, writer, b"220 backend\r\n")
     decision, session = await proxy.written(2)
@@ -231,6 +231,21 @@ async def test_with_a_full_queue_sessions_are_relayed(proxy, service):
     with socket.socket(socket.AF_UNIX) as first:
         first.connect(str(service.path))
         await relayed_instead(proxy, "Resource temporarily unavailable")
+
+
+NO_DESCRIPTOR_LEFT = """
+import errno, os, socket, types
+from sender_filter.io import handover
+def full(*arguments):
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+handover.socket = types.SimpleNamespace(**vars(socket) | {"socket": full})
+"""
+
+
+async def test_without_a_descriptor_for_the_service_sessions_are_relayed(proxy, service):
+    service.start()
+    configure(proxy, service)
+    await relayed_instead(proxy, "Too many open files", NO_DESCRIPTOR_LEFT)
 
 
 async def test_who_is_in_the_queue_of_a_postfix_that_ends_is_relayed(proxy, service):

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import socket
 
 import pytest
 from harness import Backend
@@ -325,3 +326,69 @@ def test_a_command_and_its_answer_in_one_look_leave_the_turn_to_the_client():
     for _ in range(12):
         pace.look(1, Traffic(6, 26, answered=True), RATE)
     assert pace.lateness(UNDER_LOAD) == "silent"
+
+
+SHORT_FAREWELL = """
+import socket
+from sender_filter.io import connection, relay
+relay.FAREWELL_SECONDS = 0.3
+# Loopback has large buffers.
+begin = connection.Connection.__init__
+def begin_small(self, link, protocol, watch):
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
+    begin(self, link, protocol, watch)
+connection.Connection.__init__ = begin_small
+"""
+
+
+async def talkative(reader, writer):
+    """Says more than it is asked for, and leaves after QUIT or RSET, then by a reset."""
+    writer.write(b"220 backend\r\n")
+    while line := await reader.readline():
+        if line == b"QUIT\r\n":
+            return
+        if line == b"RSET\r\n":
+            writer.transport.abort()
+            return
+        writer.write(b"250 " + b"x" * 100 + b"\r\n")
+
+
+@pytest.mark.parametrize("last", [b"QUIT\r\n", b"QUIT\r\n with a FIN", b"RSET\r\n"])
+async def test_who_never_reads_loses_its_place(proxy, last):
+    await started(proxy, Backend(talkative), "", change=SHORT_FAREWELL)
+    [port] = await proxy.ports()
+    loop = asyncio.get_running_loop()
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        deaf.setblocking(False)
+        deaf.bind((ADDRESS, 0))
+        await loop.sock_connect(deaf, ("127.0.0.1", port))
+        await loop.sock_sendall(deaf, b"NOOP\r\n" * 1000)
+        while (await proxy.status())["sessions"] == 0:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)
+        await loop.sock_sendall(deaf, last[:6])
+        if last.endswith(b"FIN"):
+            deaf.shutdown(socket.SHUT_WR)
+        async with asyncio.timeout(10):
+            while (await proxy.status())["sessions"]:
+                await asyncio.sleep(0.05)
+
+
+BROKEN = """
+from sender_filter.io.edge import EdgeDoor
+def break_(*_):
+    raise RuntimeError("a test")
+EdgeDoor._relay = break_
+"""
+
+
+async def test_a_defect_of_ours_costs_a_client_its_session_and_no_place(proxy):
+    more = "[limits]\nsessions_per_address = 2\n"
+    await started(proxy, Backend(), more, change=BROKEN)
+    for _ in range(4):
+        reader, writer = await proxy.connect(local_addr=(ADDRESS, 0))
+        assert await reader.read() == b""
+        writer.close()
+    assert (await proxy.status())["sessions"] == 0
+    assert "a client could not be served" in proxy.stderr.read_text()

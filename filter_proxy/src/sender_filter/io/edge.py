@@ -17,6 +17,7 @@ from sender_filter.io import arrival
 from sender_filter.io.arrival import Arrival
 from sender_filter.io.door import Door, Services
 from sender_filter.io.doorstep import Doorstep
+from sender_filter.io.journal import log
 from sender_filter.io.relay import Session
 from sender_filter.io.upstream import Link
 from sender_filter.settings.loading import Settings
@@ -65,10 +66,13 @@ class EdgeDoor(Door):
         header = proxy_protocol.header(*who.client, *local)
         session = Session(who, self._hooks, first=header, ours=ours)
         self._limits.enter(session)
-        if judged is not None:  # who has to ask nobody needs no task
-            self._let_in(connection, session, judged)
-        else:
+        if judged is None:
             self._spawn(self._judge_and_serve(connection, session, decision))
+            return
+        try:  # who has to ask nobody needs no task
+            self._let_in(connection, session, judged)
+        except Exception:  # whatever it is, it is one client's trouble
+            self._give_up(connection, session)
 
     def _is_counted(self, decision: Decision, address: Address) -> bool:
         """Whether anything is counted of a client by the address that it has connected from.
@@ -90,13 +94,25 @@ class EdgeDoor(Door):
         self, connection: socket.socket, session: Session, decision: Decision
     ) -> None:
         """Ask who has to be asked; until then nobody reads from the connection."""
-        decision = await self._judged(session, decision)
-        if decision.reply is not None:
-            self._limits.leave(session)
-            self._refuse(connection, session.arrival, decision, decision.reply)
-            session.part()
+        try:
+            decision = await self._judged(session, decision)
+            if decision.reply is not None:
+                self._limits.leave(session)
+                self._refuse(connection, session.arrival, decision, decision.reply)
+                session.part()
+            else:
+                self._let_in(connection, session, decision)
+        except Exception:  # whatever it is, the place must not stay taken
+            self._give_up(connection, session)
+
+    def _give_up(self, connection: socket.socket, session: Session) -> None:
+        """Something has failed that cannot: the client goes, and comes again."""
+        log.exception("a client could not be served")
+        if session.client.transport is not None:
+            session.cut("cut")
         else:
-            self._let_in(connection, session, decision)
+            connection.close()
+            self._limits.leave(session)
 
     def _let_in(self, connection: socket.socket, session: Session, decision: Decision) -> None:
         """Bring a client to Postfix."""

@@ -59,11 +59,11 @@ class Handover:
         offer = _Offer(path, told, self._over)
         self._offers.add(offer)
         try:
-            offer.make(connection, message)
+            link = offer.make(connection, message)
         except OSError as error:
             offer.end(_why(error))
             return
-        if not (self._patient and offer.wait(watch)):
+        if not (self._patient and offer.wait(link, watch)):
             offer.end(None)
 
     def _over(self, offer: "_Offer", problem: str | None) -> None:
@@ -90,23 +90,29 @@ class _Offer:
         self._told = told
         self._over = over
         self._start = time.perf_counter_ns()
-        self._link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        self._link: socket.socket | None = None
         self._watch: Watch | None = None
 
-    def make(self, connection: socket.socket, message: bytes) -> None:
+    def make(self, connection: socket.socket, message: bytes) -> socket.socket:
         """Send it all in one piece, which an empty socket always has room for.
+
+        Returns:
+            The link to Postfix.
 
         Raises:
             OSError: Postfix does not take it.
         """
-        self._link.connect(self.path)
+        link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        self._link = link
+        link.connect(self.path)
         rights = array.array("i", [connection.fileno()])
-        self._link.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        link.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        return link
 
-    def wait(self, watch: Watch) -> bool:
+    def wait(self, link: socket.socket, watch: Watch) -> bool:
         """Wait until Postfix closes its end; false if the kernel has no room to watch another."""
         try:
-            watch.begin(self._link.fileno(), READABLE, self._closed)
+            watch.begin(link.fileno(), READABLE, lambda _events: self._closed(link))
         except OSError:
             return False
         self._watch = watch
@@ -114,17 +120,18 @@ class _Offer:
 
     def end(self, problem: str | None) -> None:
         """Tell how it went."""
-        if self._watch is not None:
-            self._watch.closed(self._link.fileno())
-        self._link.close()
+        if self._link is not None:
+            if self._watch is not None:
+                self._watch.closed(self._link.fileno())
+            self._link.close()
         self._over(self, problem)
         micros = (time.perf_counter_ns() - self._start) // 1000
         self._told(Check("upstream", self.path, "failed" if problem else "ok", micros, problem))
 
-    def _closed(self, _events: int) -> None:
+    def _closed(self, link: socket.socket) -> None:
         """Postfix has it all, or has gone with it still in its queue."""
         try:
-            self._link.recv(1)
+            link.recv(1)
         except BlockingIOError:
             return
         except OSError as error:

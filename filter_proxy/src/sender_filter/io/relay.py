@@ -142,6 +142,11 @@ class Side(asyncio.Protocol):
         else:
             self.transport.write_eof()
 
+    @property
+    def unsent(self) -> int:
+        """How many bytes still wait to go out."""
+        return 0 if self.transport is None else self.transport.get_write_buffer_size()
+
     def close(self) -> None:
         """Close after all that was written has gone out."""
         if self.transport is not None:
@@ -201,7 +206,7 @@ class Session:
     """
 
     __slots__ = (
-        "_fin_waits", "_first", "arrival", "client", "context", "end", "hooks", "latest",
+        "_fin_waits", "_first", "_unsent", "arrival", "client", "context", "end", "hooks", "latest",
         "observer", "ours", "over", "pace", "reply", "tls", "tls_problem", "unseen", "upstream",
     )  # fmt: skip
 
@@ -221,6 +226,7 @@ class Session:
         self.tls: Literal["handshake", "ended", "failed"] | None = None
         self.tls_problem: str | None = None
         self._fin_waits = False
+        self._unsent = 0  # what a client had still to take when its farewell began
         self.client, self.upstream = Side(self), Side(self)
         self.client.other, self.upstream.other = self.upstream, self.client
         self.latest = self.client
@@ -287,7 +293,7 @@ class Session:
                 case CloseClient():
                     self.hooks.refusals.stop(self)
                     self.client.finish()
-                    self.hooks.farewells.start(self)
+                    self._begin_farewell()
                 case BeginTls():
                     self._begin_tls()
         if self._fin_waits:
@@ -332,7 +338,8 @@ class Session:
 
     def _finish_upstream(self) -> None:
         """Send the client's FIN on, after what it has sent before."""
-        self._fin_waits = self.observer is not None and self.observer.judging
+        observer = self.observer
+        self._fin_waits = observer is not None and (observer.judging or observer.withholds)
         if not self._fin_waits:
             self.upstream.finish()
 
@@ -344,10 +351,10 @@ class Session:
         else:
             self._set_end("client_closed")
         if side.other.eof or self.end in _BY_US:
-            self.client.close()
+            self._close_client()
             self.upstream.close()
         elif side is self.upstream:
-            self.hooks.farewells.start(self)
+            self._begin_farewell()
             self.client.finish()
         else:
             self._finish_upstream()
@@ -358,7 +365,7 @@ class Session:
             self._set_end("upstream_lost")
             if self.end not in _BY_US:
                 self._apologise()
-                self.client.close()
+                self._close_client()
         else:
             self._set_end("client_lost")
             self.upstream.abort()
@@ -393,11 +400,20 @@ class Session:
         self.client.finish()
         self.hooks.lingers.start(self)
 
+    def _close_client(self) -> None:
+        """Close after the last bytes have gone out, if the client takes them in its time."""
+        self.client.close()
+        if self.client.unsent:
+            self._begin_farewell()
+
+    def _begin_farewell(self) -> None:
+        self._unsent = self.client.unsent
+        self.hooks.farewells.start(self)
+
     def end_farewell(self) -> None:
         """Postfix closed a while ago: close, unless the client still takes its last bytes."""
-        transport = self.client.transport
-        if transport is not None and transport.get_write_buffer_size():
-            self.hooks.farewells.start(self)
+        if 0 < self.client.unsent < self._unsent:
+            self._begin_farewell()
         else:
             self.client.abort()
 

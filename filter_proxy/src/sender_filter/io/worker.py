@@ -123,9 +123,9 @@ class Worker:
         if self._siblings.leads:
             path = fronts.of(settings.config, front).control
             self._control = ControlSocket(path, self._together.answer)
-        self._siblings.listen(self._ledger, self._door.take_over, self._answer_on)
-        self._listening = [_name(listener) for listener in assignment.sockets]
-        self._acceptors = [Acceptor(one, self._door.admit) for one in assignment.sockets]
+        self._sockets = assignment.sockets
+        self._listening = [_name(listener) for listener in self._sockets]
+        self._acceptors: list[Acceptor] = []
 
     async def run(self) -> None:
         """Serve until told to stop, then let running sessions end."""
@@ -141,6 +141,9 @@ class Worker:
             always.append(self._announce())
         background = [loop.create_task(each) for each in always]
         await self._ledger.start()
+        # Not before: who comes is to be judged by what was kept. It waits in the kernel's queue.
+        self._siblings.listen(self._ledger, self._door.take_over, self._answer_on)
+        self._acceptors = [Acceptor(one, self._door.admit) for one in self._sockets]
         if self._replaces:
             self._siblings.arrive()
         self._metrics_server.start()
