@@ -39,9 +39,10 @@ SETTINGS = {
 MOVE = "Gateway is in topology "  # a task of each batch, when its hosts have been looked at
 UNDER_WAY = ("touched", "moved")
 BACK = "Gateway is as the snapshot has it"  # a task of a batch that goes back
+# With SO_REUSEADDR too, for smtpd's running sessions are another user's.
 STRANGER = (
     "import socket, time; s = socket.socket(); "
-    "s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1); "
+    "[s.setsockopt(socket.SOL_SOCKET, o, 1) for o in (socket.SO_REUSEADDR, socket.SO_REUSEPORT)]; "
     "s.bind(('0.0.0.0', 25)); s.listen(); time.sleep(900)"
 )
 REFUSE_ALL = {

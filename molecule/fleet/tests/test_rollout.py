@@ -9,9 +9,10 @@ from lab_hosts import Client, LabHost, MailStore
 from rollouts import Rollouts, topologies
 from services import greeting_of
 
+# With SO_REUSEADDR too, for smtpd's running sessions are another user's.
 STRANGER = (
     "import socket, time; s = socket.socket(); "
-    "s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1); "
+    "[s.setsockopt(socket.SOL_SOCKET, o, 1) for o in (socket.SO_REUSEADDR, socket.SO_REUSEPORT)]; "
     "s.bind(('0.0.0.0', 25)); s.listen(); time.sleep(900)"
 )
 BEGIN = ["systemd-run", "--quiet", "--unit=stranger", "python3", "-c", STRANGER]
