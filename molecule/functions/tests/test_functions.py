@@ -215,6 +215,7 @@ def test_an_encrypted_session_is_not_judged_by_its_headers_and_counted(
 
 
 CERTIFICATE, KEY = "/etc/ssl/filter.pem", "/etc/ssl/private/filter.key"
+SECRETS = "/run/sender-filter-secrets"
 NEW_CERTIFICATE = (
     "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=mx.example.test "
     f"-out {CERTIFICATE} -keyout {KEY} && chmod 600 {KEY}"
@@ -282,8 +283,10 @@ def test_a_renewed_certificate_is_taken_up_by_a_reload_and_the_key_stays_private
             f"{gateway.name} shows the new certificate",
         )
         assert status(gateway)["pid"] == process
-        for file in (KEY, "/run/sender-filter/tls-key"):
+        for file in (KEY, f"{SECRETS}/tls-key"):
             assert gateway.host.run(f"stat -c %a {file}").strip() == "600"
+        # In a folder of the filter's it could have root write elsewhere.
+        assert gateway.host.run(f"stat -c '%U %a' {SECRETS}").split() == ["root", "711"]
         gateway.host.run(f"mv {CERTIFICATE} {CERTIFICATE}.away && systemctl restart sender-filter")
         assert shown_certificate(client, gateway) == new
         gateway.host.run(f"mv {CERTIFICATE}.away {CERTIFICATE}")
