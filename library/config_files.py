@@ -73,6 +73,7 @@ changed_files:
 """
 
 import grp
+import os
 import re
 import tempfile
 from pathlib import Path
@@ -203,10 +204,15 @@ def _put(module: AnsibleModule, file: dict[str, Any]) -> None:
     descriptor, name = tempfile.mkstemp(dir=module.tmpdir)
     with open(descriptor, "wb") as temporary:  # noqa: PTH123 - takes the descriptor over
         temporary.write(_bytes(file))
-    module.atomic_move(name, path)
+    mode = int(file["mode"], 8)
+    usual = os.umask(0o777 & ~mode)  # a new file is not open to others for a moment
+    try:
+        module.atomic_move(name, path)
+    finally:
+        os.umask(usual)
     if file["group"]:
         module.set_group_if_different(path, file["group"], changed=False)
-    module.set_mode_if_different(path, int(file["mode"], 8), changed=False)
+    module.set_mode_if_different(path, mode, changed=False)
 
 
 if __name__ == "__main__":

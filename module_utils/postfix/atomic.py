@@ -220,7 +220,7 @@ def lock(
     Args:
         path: what is locked; all its names share one lock.
         timeout: how many seconds to wait for another holder.
-        folder: where lock files are, by default under /run/lock.
+        folder: where lock files are, by default under /run, of others than root under /run/lock.
 
     Raises:
         Locked: somebody else still holds the lock.
@@ -262,7 +262,8 @@ def _lock_name(path: str | Path) -> str:
 def _lock_folder(folder: str | Path | None) -> Path:
     if folder is not None:
         return Path(folder)
-    base = Path("/run/lock")
+    # Anybody may write in /run/lock, and be there first.
+    base = Path("/run/lock") if os.geteuid() else Path("/run")
     if not os.access(base, os.W_OK):
         base = Path(tempfile.gettempdir())
     own = base / f"{_MARK}-{os.geteuid()}"

@@ -18,10 +18,9 @@ from ..postfix.errors import PostfixError
 from ..snapshots.snapshot import SnapshotError
 from .diagnosis import seen_topology
 from .heal import Healing, declared, heal, look
-from .request import Request
 from .services import ServiceError, restart_postfix, wait_until
 from .survey import Survey, SurveyError
-from .switch import SwitchError, switch
+from .switch import SwitchError, alone, switch
 
 FILE = Path("/var/log/mail-topology/nightly.jsonl")
 KEPT_RUNS = 400  # more than a year of nights
@@ -84,7 +83,7 @@ def _heal(report: Report, healing: Healing, *, restart: bool) -> None:
     report.done = outcome.steps
     after = outcome.after
     if restart:
-        after = _restart(healing.request)
+        after = _restart(healing.request.config_dir)
         report.done = [*report.done, "restart Postfix"]
     report.after = seen_topology(after)
 
@@ -97,13 +96,16 @@ def _seen(healing: Healing | None) -> str:
     return ""
 
 
-def _restart(request: Request) -> Survey:
+def _restart(config_dir: Path) -> Survey:
     """Restart Postfix, wait for its ports, and prove them.
 
-    `heal` has just seen that master.cf asks for no port that is another program's.
+    `heal` has just seen that master.cf asks for no port that is another program's. Nobody moves the
+    host meanwhile: new sockets of Postfix would take the clients that are steered to the filter.
     """
-    restart_postfix(request.look().postfix)
-    wait_until(lambda: not look(request).wrong, SETTLE_SECONDS)
+    with alone(config_dir, check=False):
+        request = declared(config_dir)
+        restart_postfix(request.look().postfix)
+        wait_until(lambda: not look(request).wrong, SETTLE_SECONDS)
     return switch(request).after
 
 

@@ -95,6 +95,7 @@ class _Overlap:
         self.hands = hands
         self.port = hands.ports.listen
         self.newcomer: str | None = None
+        self.steered: set[int] = set()
 
     def add_services(self) -> None:
         if self.port in self.hands.missing_on() and self._has(model.FILTER):
@@ -132,6 +133,7 @@ class _Overlap:
             else:
                 msg = f"new connections to {address} cannot be steered to {owner}"
                 raise services.ServiceError(msg)
+        self.steered = self._sockets()
 
     def drain(self, owner: str) -> None:
         """See the queue of the port's former owner emptied and its sessions ended."""
@@ -140,6 +142,12 @@ class _Overlap:
         limit = self.hands.request.drain_seconds
         wait_until(lambda: not any(map(sessions.waiting, queues)), limit)
         self.hands.drain(of_filter=owner == model.FILTER)
+        if self._sockets() != self.steered:
+            msg = (
+                f"a socket on port {self.port} was made anew meanwhile, and nobody knows whom new "
+                "connections came to: somebody else has restarted Postfix or the filter"
+            )
+            raise services.ServiceError(msg)
 
     def settle(self) -> None:
         self.hands.settle_postfix()
@@ -147,6 +155,9 @@ class _Overlap:
         # Where the former owner is still there, the kernel would deal it every other connection.
         if not {model.POSTFIX, model.FILTER} <= set(owners):
             steering.release(self._listeners())
+
+    def _sockets(self) -> set[int]:
+        return {one.inode for one in self._listeners()}
 
     def _listeners(self) -> list[Listener]:
         survey: Survey = self.hands.before.glance()

@@ -189,12 +189,19 @@ def _prove(snapshot: Snapshot, hands: Hands) -> Survey:
 
 
 def at_boot(snapshot: Snapshot, store: Store) -> None:
-    """Put files and enabled units back before Postfix starts; nothing is started by hand."""
+    """Put files and enabled units back before Postfix starts; nothing is started by hand.
+
+    Units that shall go are turned off first, as systemd knows of them while it has their files.
+    """
+    found = provider_of(snapshot.state.imss_home).fronts
+    for front in found:
+        if filter_state(front).enabled and not _unit(snapshot, front).enabled:
+            services.systemctl("disable", "--quiet", *front.units)
+        if filter_state(front).installed and not _unit(snapshot, front).active:
+            # Not waited for: this is a part of the boot that they wait for.
+            services.systemctl("--no-block", "stop", *front.units)
     _put_back(list(snapshot.kept), store)
     _enable(snapshot)
-    for front in provider_of(snapshot.state.imss_home).fronts:
-        if not filter_state(front).installed:
-            continue
-        verb = "start" if _unit(snapshot, front).active else "stop"
-        # Not waited for: this is a part of the boot that they wait for.
-        services.systemctl("--no-block", verb, *front.units)
+    for front in found:
+        if filter_state(front).installed and _unit(snapshot, front).active:
+            services.systemctl("--no-block", "start", *front.units)

@@ -138,7 +138,7 @@ def at(moment: dict[str, Any], before: str, ends: dict[str, str]) -> bool:
 
 def holder() -> int | None:
     """The process that moves the host, None when it has ended."""
-    files = Path("/run/lock/sender-filter-0").glob("master.cf-*.lock")
+    files = Path("/run/sender-filter-0").glob("master.cf-*.lock")
     return next(filter(None, map(locked_by, files)), None)
 
 

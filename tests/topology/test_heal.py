@@ -13,6 +13,8 @@ from topology import gateway as real
 from topology.gateway import Gateway
 from topology.moves import TO_EDGE, killed_after
 
+from module_utils.postfix import atomic
+from module_utils.postfix.errors import Locked
 from module_utils.snapshots.store import Store
 from module_utils.topology import command, model, nightly, record
 from module_utils.topology.diagnosis import differences, seen_topology
@@ -85,6 +87,21 @@ def test_a_healthy_host_has_its_postfix_restarted_and_proven(
     assert report.done == ["restart Postfix"]
     assert edge.pid_file.read_text() != before
     assert_healthy(edge, model.EDGE)
+
+
+def test_nobody_moves_the_host_while_postfix_is_restarted(
+    edge: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare(edge, model.EDGE)
+
+    def restart_alone(_: object) -> None:
+        with pytest.raises(Locked), atomic.lock(edge.master_cf, 0.0):
+            pytest.fail("the host could be moved")
+        restart(edge)
+
+    monkeypatch.setattr(nightly, "restart_postfix", restart_alone)
+    report = nightly.run(edge.config_dir, restart=True)
+    assert report.ok, report
 
 
 def test_a_postfix_that_does_not_come_back_is_a_failure(

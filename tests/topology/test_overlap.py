@@ -21,12 +21,15 @@ from builders import (
     public,
 )
 from topology import gateway as real
+from topology.gateway import Gateway
+from topology.moves import Before
 
 from module_utils.topology import goal, model, overlap
 from module_utils.topology.goal import Goal
 from module_utils.topology.hands import Hands
 from module_utils.topology.request import Request
 from module_utils.topology.survey import FilterState, Survey
+from module_utils.topology.switch import SwitchError, switch
 
 
 def hands(host: Survey, end: str | Goal, *addresses: str) -> Hands:
@@ -138,3 +141,22 @@ def test_a_real_socket_can_be_shared_or_not(config_dir: Path, commands: Path, sh
 
 def test_a_socket_that_is_gone_hinders() -> None:
     assert hindrance(direct([listener(25, MASTER)]), model.EDGE)
+
+
+def test_a_postfix_that_somebody_restarts_meanwhile_takes_the_move_back(
+    shared_direct: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Before(shared_direct)
+    drain = Hands.drain
+
+    def drain_late(one: Hands, *, of_filter: bool) -> None:
+        monkeypatch.setattr(Hands, "drain", drain)
+        shared_direct.kill("master")
+        shared_direct.systemctl("restart", "postfix.service")
+        drain(one, of_filter=of_filter)
+
+    monkeypatch.setattr(Hands, "drain", drain_late)
+    with pytest.raises(SwitchError, match="was made anew meanwhile") as caught:
+        switch(shared_direct.request(model.EDGE))
+    assert str(caught.value).endswith("The host is as it was before (direct), proven.")
+    before.assert_is_back()

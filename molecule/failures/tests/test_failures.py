@@ -234,7 +234,7 @@ def test_a_filter_with_nothing_to_judge_by_is_not_put_in_front(gateway: LabHost)
 
 def test_a_second_play_at_once_waits_for_the_first(gateway: LabHost) -> None:
     assert play(ENABLE, "--limit", gateway.name).returncode == 0
-    lock = gateway.run("ls /run/lock/sender-filter-0/master.cf-*.lock").strip()
+    lock = gateway.run("ls /run/sender-filter-0/master.cf-*.lock").strip()
     gateway.run(f"systemd-run --quiet --unit=holder flock {lock} sleep 12")
     began = time.monotonic()
     result = play(DISABLE, "--limit", gateway.name)
