@@ -12,6 +12,7 @@ from sender_filter.core.networks import parse
 from sender_filter.core.policy import Policy
 from sender_filter.core.records import DecisionRecord, timestamp
 from sender_filter.core.runtime_lists import Entry, RuntimeLists
+from sender_filter.settings import loading
 
 NOW = 1_700_000_000.0
 
@@ -70,6 +71,57 @@ def test_a_block_made_at_run_time_names_its_maker(who, function, until, code):
     assert (decision.function, decision.reply.code) == (function, code)
     assert decision.checks[1].detail == f"192.0.2.0/24 ({who}: why)"
     assert decide(policy(["192.0.2.9"]), "192.0.2.9", runtime).function == "approved"
+
+
+@pytest.mark.parametrize("maker", ["profiler", "throttling"])
+@pytest.mark.parametrize("mode", ["off", "shadow"])
+def test_a_block_counts_only_while_its_maker_is_on(maker, mode):
+    runtime = RuntimeLists()
+    narrow = Entry(parse("192.0.2.9")[0], maker, NOW - 1, "block", NOW + 60, "a rule")
+    runtime.put(narrow, NOW)
+    judge = policy()._replace(**{maker: mode})
+    passed = decide(judge, "192.0.2.9", runtime)
+    shown = [(maker, "match", str(narrow), True)] if mode == "shadow" else []
+    assert (passed.function, passed.action, passed.reply) == ("none", "pass", None)
+    assert [(c.function, c.result, c.detail, c.shadow) for c in passed.checks] == [
+        ("approved", "no_match", None, False), ("blocked", "no_match", None, False), *shown,
+    ]  # fmt: skip
+    assert decide(policy(), "192.0.2.9", runtime).function == maker
+    wide = Entry(parse("192.0.2.0/24")[0], "operator", NOW - 1, "block", NOW + 90, "by hand")
+    runtime.put(wide, NOW)
+    refused = decide(judge, "192.0.2.9", runtime)
+    assert (refused.function, refused.action) == ("blocked", "temporary")
+    assert [(c.function, c.result, c.detail, c.shadow) for c in refused.checks[1:]] == [
+        ("blocked", "match", str(wide), False), *shown,
+    ]  # fmt: skip
+
+
+def test_a_makers_wider_block_counts_behind_one_that_does_not():
+    runtime = RuntimeLists()
+    runtime.put(Entry(parse("192.0.2.9")[0], "profiler", NOW - 1, "block", NOW + 60), NOW)
+    runtime.put(Entry(parse("192.0.2.0/24")[0], "throttling", NOW - 1, "block", NOW + 60), NOW)
+    judge = policy()._replace(profiler="shadow")
+    assert decide(judge, "192.0.2.9", runtime).function == "throttling"
+    narrower_counts = policy()._replace(throttling="shadow")
+    refused = decide(narrower_counts, "192.0.2.9", runtime)
+    assert refused.function == "profiler"
+    assert not any(check.shadow for check in refused.checks)
+
+
+@pytest.mark.parametrize(
+    ("config", "modes"),
+    [
+        ("", ("off", "off")),
+        ('[profiler.spam]\nenabled = "shadow"\n', ("shadow", "off")),
+        ('[profiler.spam]\nenabled = "shadow"\n[profiler.virus]\nenabled = "on"\n', ("on", "off")),
+        ('[throttling]\nmode = "on"\n', ("off", "on")),
+    ],
+)
+def test_the_modes_are_those_of_the_configuration(tmp_path, config, modes):
+    path = tmp_path / "config.toml"
+    path.write_text(f"[lists]\nblocked = []\napproved = []\n{config}")
+    loaded = loading.load(path).policy
+    assert (loaded.profiler, loaded.throttling) == modes
 
 
 def test_an_approval_at_run_time_goes_before_the_blocked_list():

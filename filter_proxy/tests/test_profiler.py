@@ -247,7 +247,7 @@ def test_gateways_add_up_and_nothing_is_counted_twice():
     rows = one.changed()
     two.merge(rows, NOW)
     two.merge(rows, NOW)
-    two.merge(two.rows(), NOW)
+    two.merge(two.rows(NOW), NOW)
     [finding] = two.look(HOST, NOW)
     assert (finding.bad, finding.total, finding.violated) == (120, 120, True)
     assert one.changed() == []
@@ -268,6 +268,13 @@ def test_rows_are_absolute_and_rows_of_other_periods_are_left_alone():
     assert len(other) == 0
 
 
+def test_rows_that_are_out_of_their_period_are_not_told_again():
+    subject = profiler(spam=ON)
+    feed(subject, "message")
+    assert len(list(subject.rows(NOW + HOUR - 300))) == 1
+    assert list(subject.rows(NOW + HOUR)) == []
+
+
 def test_changed_settings_keep_the_counters_of_periods_that_stay():
     subject = profiler(spam=ON)
     feed(subject, "message", 90)
@@ -275,6 +282,19 @@ def test_changed_settings_keep_the_counters_of_periods_that_stay():
     subject.change(Rules(spam=Rule(enabled="on", total_messages=50)))
     [finding] = feed(subject, "message")
     assert finding.bad == 90
+
+
+def test_who_was_found_in_shadow_is_found_again_once_the_rule_is_on():
+    rule = Rule(enabled="shadow", action="permanent", total_messages=1)
+    subject = profiler(spam=rule, virus=rule)
+    assert len(feed(subject, "message", 5) + feed(subject, "spam", 5)) == 1
+    assert len(feed(subject, "virus", 5)) == 1
+    on = Rule(enabled="on", action="permanent", total_messages=1)
+    subject.change(Rules(spam=on, virus=rule))
+    [finding] = feed(subject, "message", 2)
+    assert (finding.name, finding.rule.enabled) == ("spam", "on")
+    subject.change(Rules(spam=on, virus=rule))
+    assert feed(subject, "message", 2) == []
 
 
 @pytest.mark.parametrize(

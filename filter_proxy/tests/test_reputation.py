@@ -1,6 +1,7 @@
 """Block lists without a network: questions, answers, trust, memory and verdicts."""
 
 import ipaddress
+import time
 
 import msgspec
 import pytest
@@ -234,6 +235,18 @@ def test_the_value_put_longest_ago_makes_room():
     ]  # fmt: skip
     cache.resize(1, 0)
     assert [cache.get(key, 5) for key in "acd"] == [None, None, Hit(4, False)]
+
+
+def test_a_cache_of_many_values_shrinks_in_no_time():
+    """Time that grew with the square of the number would be minutes."""
+    cache = Cache(200_000, 0)
+    for n in range(200_000):
+        cache.put(n, n, 60, now=0)
+    start = time.perf_counter()
+    cache.resize(1000, 0)
+    assert time.perf_counter() - start < 2
+    assert len(cache) == 1000
+    assert cache.get(199_000, 0) == Hit(199_000, stale=False)
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.floats(0, 1e9), st.floats(0, 100))))

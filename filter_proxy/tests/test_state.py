@@ -76,7 +76,7 @@ class Gateway:
         return [(f.bad, f.total) for f in self.keeper.profiler.look(HOST, time.time())]
 
     def blocked(self, address=HOST):
-        return self.keeper.lists.block(address, time.time()) is not None
+        return any(self.keeper.lists.blocks(address, time.time()))
 
     def approval(self, address=HOST):
         """Which network, for how many minutes, and why."""
@@ -183,6 +183,31 @@ async def test_an_approval_of_a_network_keeps_its_end_and_its_comment(store):
         after.keeper.unblock(NET)
     async with Gateway(store()) as later:
         assert later.approval() is None
+
+
+async def test_an_approval_of_a_network_leaves_those_inside_alone(store):
+    other = addresses.parse("192.0.2.9")
+    async with Gateway(store()) as gateway:
+        gateway.keeper.approve(SUBJECT, FOR_EVER, "for good")
+        gateway.keeper.block(Network(4, other.value, 32), FOR_EVER, "an old one")
+        gateway.keeper.approve(NET, time.time() + 3600, "for an hour")
+        assert not gateway.blocked(other)
+        assert gateway.keeper.lists.approval(HOST, time.time()).comment == "for good"
+        assert gateway.approval(other) == (NET, 60, "for an hour")
+        assert gateway.keeper.unblock(NET)  # that means all of it
+        assert gateway.approval() is None
+        assert gateway.approval(other) is None
+
+
+async def test_a_block_that_the_store_tells_later_is_over_if_it_was_taken_back(store):
+    async with Gateway(store()) as gateway:
+        before = time.time() - 60
+        assert not gateway.keeper.unblock(SUBJECT)
+        for who in ("operator", "profiler", "throttling"):
+            gateway.keeper.entries_came([Entry(SUBJECT, who, before, "block", FOR_EVER)])
+        assert not gateway.blocked()
+        assert not gateway.keeper.forget(SUBJECT)
+        assert [entry.who for entry in gateway.keeper.known] == ["operator"]
 
 
 async def test_a_senders_block_goes_on_after_a_restart_and_stops_with_a_record(store):
@@ -660,6 +685,16 @@ def test_what_waits_is_bounded_and_the_last_version_of_it():
     pending.add_rows([newer])
     pending.give_back(taken)
     assert list(pending.rows.values()) == [rows[1], newer]
+
+
+def test_far_more_than_may_wait_is_given_up_in_no_time():
+    """Time that grew with the square of the number would be minutes."""
+    pending = interface.Pending(most=1000)
+    rows = [CountRow(Network(4, n, 32), "mx1", 300, 1, (n,)) for n in range(200_000)]
+    start = time.perf_counter()
+    pending.add_rows(rows)
+    assert time.perf_counter() - start < 5
+    assert list(pending.rows.values()) == rows[-1000:]
 
 
 def test_what_is_given_back_does_not_replace_what_came_later():

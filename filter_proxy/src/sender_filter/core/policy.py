@@ -6,12 +6,13 @@ The order of all functions is approved, blocked, IP Profiler, Email Reputation, 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from sender_filter.core import replies
 from sender_filter.core.addresses import Address
 from sender_filter.core.lists import AddressList, Match
+from sender_filter.core.profiler.rules import Enabled
 from sender_filter.core.records import Action, Check, Function
 from sender_filter.core.replies import Reply
 from sender_filter.core.runtime_lists import Entry, RuntimeLists, Who
@@ -56,6 +57,8 @@ class Policy(NamedTuple):
         known: Hosts of our own side (Known Hosts); None if that function is off.
         names_approved: The addresses that the domains on the approved list have now.
         names_blocked: The same of the blocked list.
+        profiler: Whether the IP Profiler's blocks count; ``shadow``: they are only recorded.
+        throttling: The same of Throttling's blocks of addresses.
     """
 
     approved: AddressList
@@ -63,6 +66,8 @@ class Policy(NamedTuple):
     known: AddressList | None = None
     names_approved: AddressList = AddressList()
     names_blocked: AddressList = AddressList()
+    profiler: Enabled = "on"
+    throttling: Enabled = "on"
 
     def known_by(self, address: Address, runtime: RuntimeLists, now: float) -> Match | Entry | None:
         """The entry by which an address is a known host: not it, but who is behind it, is judged.
@@ -105,14 +110,37 @@ class Policy(NamedTuple):
             return Decision("approved", "pass", (approved,))
         start = clock()
         match = self.blocked.find(address) or self.names_blocked.find(address)
-        block = None if match else runtime.block(address, now)
+        block, watched = (None, ()) if match else self._block(address, runtime, now)
         function: Function = FUNCTION_OF[block.who] if block else "blocked"
-        checks = (approved, _check(function, text, start, clock, match, block))
+        said = _check(function, text, start, clock, match, block)
+        checks = (approved, said, *(_shadow(text, entry) for entry in watched))
         if not match and not block:
             return Decision("none", "pass", checks)
         if match.temporary if match else block is not None and not block.permanent:
             return Decision(function, "temporary", checks, replies.blocked_for_now(address))
         return Decision(function, "permanent", checks, replies.blocked_for_good(address))
+
+    def _block(
+        self, address: Address, runtime: RuntimeLists, now: float
+    ) -> tuple[Entry | None, Sequence[Entry]]:
+        """The narrowest block that counts, and narrower ones whose maker is in ``shadow``.
+
+        A block outlives the mode in which it was made, and may be another gateway's.
+        """
+        modes: dict[Who, Enabled] = {"profiler": self.profiler, "throttling": self.throttling}
+        watched: list[Entry] = []
+        for entry in runtime.blocks(address, now):
+            mode = modes.get(entry.who, "on")
+            if mode == "on":
+                return entry, watched
+            if mode == "shadow":
+                watched.append(entry)
+        return None, watched
+
+
+def _shadow(text: str, entry: Entry) -> Check:
+    """Note a block that has no consequence."""
+    return Check(FUNCTION_OF[entry.who], text, "match", 0, str(entry), shadow=True)
 
 
 def _check(

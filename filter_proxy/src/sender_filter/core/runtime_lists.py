@@ -23,6 +23,9 @@ from sender_filter.core.subject import Sender, holds
 Who = Literal["operator", "profiler", "throttling"]
 Kind = Literal["block", "approval", "removal", "known", "known removal"]
 
+MAKERS: tuple[Who, ...] = ("operator", "profiler", "throttling")
+"""Who makes entries of clients; known hosts are operators' alone."""
+
 MOST_ENTRIES = 100_000
 MOST_KNOWN = 10_000
 """Most known hosts; the configuration takes no more of them either."""
@@ -110,6 +113,7 @@ class RuntimeLists:
         """
         self._most = most
         self._removal = removal
+        self._makers: tuple[Who, ...] = MAKERS if removal == "removal" else ("operator",)
         self._entries: dict[Network | Sender, dict[Who, Entry]] = {}
         self._prefixes: dict[int, Counter[int]] = {4: Counter(), 6: Counter()}
         self._search: dict[int, list[int]] = {4: [], 6: []}
@@ -132,15 +136,15 @@ class RuntimeLists:
 
     def approval(self, address: Address, now: float) -> Entry | None:
         """The narrowest approval in force."""
-        return self._narrowest(address, "approval", now)
+        return next(self._in_force(address, "approval", now), None)
 
-    def block(self, address: Address, now: float) -> Entry | None:
-        """The narrowest block in force."""
-        return self._narrowest(address, "block", now)
+    def blocks(self, address: Address, now: float) -> Iterator[Entry]:
+        """The blocks in force, narrowest first, an operator's before a rule's of one network."""
+        return self._in_force(address, "block", now)
 
     def known(self, address: Address, now: float) -> Entry | None:
         """The narrowest entry in force by which an address is a known host."""
-        return self._narrowest(address, "known", now)
+        return next(self._in_force(address, "known", now), None)
 
     def sender_block(self, sender: Sender, now: float) -> Entry | None:
         """The block of an envelope sender, if it is in force."""
@@ -181,17 +185,28 @@ class RuntimeLists:
         self._set(entry)
         return [*events, *_change(old, entry, now)]
 
-    def removals(self, network: Network | Sender, now: float, author: str = "") -> list[Entry]:
+    def removals(
+        self, network: Network | Sender, now: float, author: str = "", *, approvals: bool = True
+    ) -> list[Entry]:
         """The entries that take back what was said of a network or a sender; to be ``put``.
 
         They take back whatever lies inside of the network, and what a rule has made about a network
-        around it: who unblocks one IPv6 address means the /64 that was blocked because of it.
+        around it: who unblocks one IPv6 address means the /64 that was blocked because of it. Of
+        the network itself they take back each maker's word, known here or not: a store that is
+        read later may have a block.
+
+        Args:
+            network: The network or the sender.
+            now: Seconds since the epoch.
+            author: The operator's name.
+            approvals: Whether approvals of what lies inside of the network are taken back as well.
         """
         keys: dict[tuple[Network | Sender, Who], None]
         if isinstance(network, Sender):
             keys = {(network, "throttling"): None}
         else:
-            keys = dict.fromkeys([(network, "operator"), *self._taken_back(network)])
+            keys = dict.fromkeys((network, who) for who in self._makers)
+            keys |= dict.fromkeys(self._taken_back(network, approvals=approvals))
         until = now + REMOVAL_SECONDS
         return [
             Entry(*key, self.next_version(*key, now), self._removal, until, author=author)
@@ -219,20 +234,21 @@ class RuntimeLists:
                 over.append(entry)
         return over, [BlockStopped(e, e.until, "over") for e in over if e.kind == "block"]
 
-    def _taken_back(self, network: Network) -> Iterator[tuple[Network, Who]]:
+    def _taken_back(self, network: Network, *, approvals: bool) -> Iterator[tuple[Network, Who]]:
         """Whose entries no longer hold when a network is unblocked."""
         for entry in self:
             if entry.is_removal or isinstance(entry.network, Sender):
+                continue
+            if entry.kind == "approval" and not approvals:
                 continue
             inside = holds(network, entry.network)
             if inside or (entry.who != "operator" and holds(entry.network, network)):
                 yield entry.network, entry.who
 
-    def _narrowest(self, address: Address, kind: Kind, now: float) -> Entry | None:
+    def _in_force(self, address: Address, kind: Kind, now: float) -> Iterator[Entry]:
         for entry in self._holding(Network(*address, BITS[address.version])):
             if entry.kind == kind and now < entry.until:
-                return entry
-        return None
+                yield entry
 
     def _holding(self, network: Network) -> Iterator[Entry]:
         """The entries of this network and of those around it, narrowest first.

@@ -112,7 +112,9 @@ class Judge:
         if self._reputation is None:
             return decision
         found = self._reputation.recall(address)
-        return None if found is None else self._with(decision, found, address)
+        if found is None:
+            return None
+        return _with(self._settings.config.reputation, decision, found, address)
 
     async def of_message(self, peer: Address, section: bytes, *, behind_postfix: bool) -> Judgement:
         """Judge a message of a known host by its header section.
@@ -156,16 +158,20 @@ class Judge:
     async def _by_reputation(self, decision: Decision, address: Address) -> Decision:
         if decision.settled or self._reputation is None:
             return decision
-        return self._with(decision, await self._reputation.judge(address), address)
-
-    def _with(self, decision: Decision, found: Verdict, address: Address) -> Decision:
-        """A decision on top of which the block lists have spoken."""
+        # A reload may come while the lists are asked: a verdict goes with its own settings.
         settings = self._settings.config.reputation
-        shadow = settings.mode == "shadow" and found.action != "pass"
-        checks = (*decision.checks, *(_zone_check(each, shadow=shadow) for each in found.zones))
-        if shadow or found.action == "pass":
-            return decision._replace(checks=checks)
-        return Decision("reputation", found.action, checks, verdict.reply(settings, found, address))
+        return _with(settings, decision, await self._reputation.judge(address), address)
+
+
+def _with(
+    settings: schema.EmailReputation, decision: Decision, found: Verdict, address: Address
+) -> Decision:
+    """A decision on top of which the block lists have spoken, asked by these settings."""
+    shadow = settings.mode == "shadow" and found.action != "pass"
+    checks = (*decision.checks, *(_zone_check(each, shadow=shadow) for each in found.zones))
+    if shadow or found.action == "pass":
+        return decision._replace(checks=checks)
+    return Decision("reputation", found.action, checks, verdict.reply(settings, found, address))
 
 
 def _zone_check(zone: ZoneResult, *, shadow: bool) -> Check:

@@ -1,7 +1,7 @@
 """Parts of the answer to ``status``, each from what is known of its subject."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from sender_filter.core.profiler.rules import Enabled
 from sender_filter.core.records import Action, Function, timestamp
@@ -16,7 +16,7 @@ from sender_filter.io.messages.status import (
     ZoneStatus,
 )
 from sender_filter.io.upstream import Upstream
-from sender_filter.settings.schema import Config, Mode, State
+from sender_filter.settings.schema import Config, State
 from sender_filter.state.interface import SharedRecords
 
 
@@ -33,7 +33,7 @@ def functions(config: Config) -> list[FunctionStatus]:
         FunctionStatus("known_hosts", "on" if config.known_hosts.enabled else "off"),
         FunctionStatus("approved", "on"),
         FunctionStatus("blocked", "on"),
-        FunctionStatus("profiler", _strongest(rules.values()), rules),
+        FunctionStatus("profiler", config.profiler.mode, rules),
         FunctionStatus("reputation", config.reputation.mode if config.reputation.zones else "off"),
         FunctionStatus("throttling", config.throttling.mode),
     ]
@@ -92,7 +92,3 @@ def reports(ledger: Ledger) -> ReportsStatus:
 def decisions(decided: Mapping[tuple[Function, Action], int]) -> list[DecisionCount]:
     """How often each function has decided what."""
     return [DecisionCount(*what, count) for what, count in sorted(decided.items())]
-
-
-def _strongest(modes: Iterable[Mode]) -> Mode:
-    return max(modes, key=("off", "shadow", "on").index)

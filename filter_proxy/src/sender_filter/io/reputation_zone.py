@@ -109,9 +109,14 @@ class AskedZone:
             known = self._source.recall(address, self._loop.time())
             if known is not None:
                 return known
-        if len(self._questions) >= MOST_QUESTIONS and address not in self._questions:
-            reason = f"{MOST_QUESTIONS} questions are under way"
-            return self._source.without_answer(address, reason, self._loop.time())
+        if address not in self._questions:
+            now = self._loop.time()
+            if len(self._questions) >= MOST_QUESTIONS:
+                reason = f"{MOST_QUESTIONS} questions are under way"
+                return self._source.without_answer(address, reason, now)
+            # Another client may have taken the breaker's trial since ``recall``.
+            if (instead := self._source.begin(address, now)) is not None:
+                return instead
         return await self._once(self._questions, address, self._look_up)
 
     async def _explain(self, address: Address, result: ZoneResult) -> ZoneResult:

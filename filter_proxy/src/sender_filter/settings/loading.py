@@ -76,7 +76,13 @@ def load(path: Path, pace: Pace = iter) -> Settings:
     context, tls_files = tls.load(path, config.tls)
     files = {str(path.absolute()): stamp, **approved_files, **blocked_files, **tls_files}
     known = known_hosts(path, config.known_hosts) if config.known_hosts.enabled else None
-    policy = Policy(approved, blocked, known)
+    policy = Policy(
+        approved,
+        blocked,
+        known,
+        profiler=config.profiler.mode,
+        throttling=config.throttling.mode,
+    )
     seconds = time.perf_counter() - start
     return Settings(path, config, policy, context, files, loaded, seconds)
 

@@ -165,10 +165,12 @@ class Keeper:
     def approve(self, network: Network, until: float, comment: str, author: str = "") -> None:
         """An operator approves of a network; what was blocked inside of it is no longer.
 
+        What was approved inside of it stays so: that may be for longer.
+
         Raises:
             FullError: There is no room for it.
         """
-        self.unblock(network, author)
+        self._take_back(self.lists, network, author, approvals=False)
         since = self.lists.next_version(network, "operator", self._clock())
         self.put(Entry(network, "operator", since, "approval", until, comment, author))
 
@@ -233,8 +235,8 @@ class Keeper:
         return self.profiler.widths
 
     def own_counts(self) -> Iterable[CountRow]:
-        """All rows of this process."""
-        return self.profiler.rows()
+        """All rows of this process that are in their period."""
+        return self.profiler.rows(self._clock())
 
     def own_entries(self) -> Sequence[Entry]:
         """All entries."""
@@ -243,9 +245,16 @@ class Keeper:
     def _list_of(self, entry: Entry) -> RuntimeLists:
         return self.known if entry.is_of_known_hosts else self.lists
 
-    def _take_back(self, lists: RuntimeLists, network: Network | Sender, author: str) -> bool:
+    def _take_back(
+        self,
+        lists: RuntimeLists,
+        network: Network | Sender,
+        author: str,
+        *,
+        approvals: bool = True,
+    ) -> bool:
         found = False
-        for removal in lists.removals(network, self._clock(), author):
+        for removal in lists.removals(network, self._clock(), author, approvals=approvals):
             old = lists.get(removal.network, removal.who)
             found |= old is not None and not old.is_removal
             self.put(removal)

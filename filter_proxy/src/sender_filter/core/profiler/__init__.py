@@ -12,7 +12,7 @@ from sender_filter.core.addresses import Address
 from sender_filter.core.networks import Network
 from sender_filter.core.profiler.judgement import Finding, judge
 from sender_filter.core.profiler.profile import Additions, Profile
-from sender_filter.core.profiler.rules import RuleName, Rules
+from sender_filter.core.profiler.rules import Rule, RuleName, Rules
 from sender_filter.core.profiler.window import in_period
 from sender_filter.core.subject import Subjects, holds
 
@@ -83,12 +83,19 @@ class Profiler:
         self._most = most
         self._profiles: OrderedDict[Network, Profile] = OrderedDict()
         self._changed: dict[tuple[Network, int, int], None] = {}
+        self._enabled: dict[RuleName, Rule] = {}
         self.change(rules)
 
     def change(self, rules: Rules) -> None:
-        """Judge by other settings from now on; counters of a period that stays are kept."""
+        """Judge by other settings from now on; counters of a period that stays are kept.
+
+        A rule that is another one now may fire at once: what it found in ``shadow`` blocked nobody.
+        """
         self._rules = rules
-        self._enabled = rules.enabled()
+        former, self._enabled = self._enabled, rules.enabled()
+        others = [name for name, rule in former.items() if rule != self._enabled.get(name)]
+        for profile in self._profiles.values() if others else ():
+            profile.unmute(others)
         self.widths = frozenset(rule.width for rule in self._enabled.values())
 
     def __len__(self) -> int:
@@ -153,12 +160,13 @@ class Profiler:
         changed, self._changed = self._changed, {}
         return [row for key in changed if (row := self._row(*key)) is not None]
 
-    def rows(self) -> Iterator[CountRow]:
-        """All rows of this gateway."""
+    def rows(self, now: float) -> Iterator[CountRow]:
+        """All rows of this gateway that are in their period."""
         for subject, profile in self._profiles.items():
             for width, window in profile.own.items():
                 for bucket, counts in window.rows():
-                    yield CountRow(subject, self.source, width, bucket, counts)
+                    if in_period(bucket, int(now) // width):
+                        yield CountRow(subject, self.source, width, bucket, counts)
 
     def merge(self, rows: Iterable[CountRow], now: float) -> None:
         """Take over what others have counted; what was counted here is not changed by it."""

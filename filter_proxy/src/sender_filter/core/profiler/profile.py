@@ -9,6 +9,7 @@ honest sender with a few wrong addresses is below M in each batch, and a batch t
 within the period is forgotten.
 """
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from sender_filter.core.profiler.rules import HarvestRule
@@ -51,6 +52,12 @@ class Profile:
         self.others: dict[str, dict[int, Window]] | None = None
         self.quiet: dict[str, float] | None = None
         self._batch: Batch | None = None
+
+    def unmute(self, rules: Iterable[str]) -> None:
+        """Let rules fire again."""
+        if self.quiet is not None:
+            for name in rules:
+                self.quiet.pop(name, None)
 
     def count(self, width: int, bucket: int, additions: Additions) -> None:
         """Count in this gateway's window of that width."""

@@ -59,6 +59,12 @@ class Rules(Struct, frozen=True, forbid_unknown_fields=True):
     bounced: Rule = field(default_factory=Rule)
     harvest: HarvestRule = field(default_factory=HarvestRule)
 
+    @property
+    def mode(self) -> Enabled:
+        """What is most that any rule does."""
+        modes = {rule.enabled for rule in self.enabled().values()}
+        return "on" if "on" in modes else "shadow" if modes else "off"
+
     def enabled(self) -> dict[RuleName, Rule]:
         """The rules that are not off, by name."""
         named: dict[RuleName, Rule] = {

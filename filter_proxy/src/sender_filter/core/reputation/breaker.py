@@ -22,13 +22,16 @@ class Breaker:
         """Whether questions are held back."""
         return self._failures >= FAILURES
 
+    def may_ask(self, now: float) -> bool:
+        """Whether a question could be asked now; to look takes no trial."""
+        return not self.open or now >= self._trial_at
+
     def allows(self, now: float) -> bool:
-        """Whether a question may be asked now; while open, true once for each trial."""
-        if not self.open:
-            return True
-        if now < self._trial_at:
+        """Whether the question that comes now is asked; while open, true once for each trial."""
+        if not self.may_ask(now):
             return False
-        self._trial_at = now + OPEN_SECONDS
+        if self.open:
+            self._trial_at = now + OPEN_SECONDS
         return True
 
     def succeeded(self) -> None:

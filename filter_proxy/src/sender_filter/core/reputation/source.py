@@ -136,9 +136,11 @@ class Source:
             return self._kept(hit)
         if self.trust.state == "silent":
             return self.without_answer(address, self.trust.reason, now)
-        if not self.breaker.allows(now):
-            return self.without_answer(address, "not asked: it failed too often just now", now)
-        return None
+        return None if self.breaker.may_ask(now) else self._held_back(address, now)
+
+    def begin(self, address: Address, now: float) -> ZoneResult | None:
+        """What is said instead of asking; None: it is asked now, by the breaker's leave."""
+        return None if self.breaker.allows(now) else self._held_back(address, now)
 
     def answered(
         self, address: Address, codes: Sequence[str], ttl: float, now: float
@@ -200,6 +202,9 @@ class Source:
         name, counts = self.zone.name, (self.asked, self.failed_count, len(self.cache))
         rest = (held_back, *counts, self.failure, self.seconds)
         return ZoneHealth(name, self.version, state, reason, *rest)
+
+    def _held_back(self, address: Address, now: float) -> ZoneResult:
+        return self.without_answer(address, "not asked: it failed too often just now", now)
 
     def _kept(self, hit: Hit[Entry]) -> ZoneResult:
         """A kept answer, read by the settings of today."""
