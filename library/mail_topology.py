@@ -81,6 +81,11 @@ options:
     type: list
     elements: str
     default: []
+  snapshot:
+    description: The name of the snapshot that M(mail_topology_begin) has taken for this move. Left
+      out, or where the host is in another topology since, the move takes one of its own.
+    type: str
+    default: ""
   smtp_options:
     description: Options of Postfix's service behind the filter beside those that it needs there, or
       other values of them.
@@ -292,6 +297,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "snapshot_megabytes": {"type": "int", "default": 100},
     "pending": {"type": "list", "elements": "str", "default": []},
     "paths": {"type": "list", "elements": "str", "default": []},
+    "snapshot": {"type": "str", "default": ""},
     "smtp_options": {"type": "dict", "default": {}},
     "listen_addresses": {"type": "list", "elements": "str", "default": []},
 }
@@ -331,6 +337,7 @@ def _request(params: dict[str, Any]) -> Request:
         keep=Keep(params["snapshots"], params["snapshot_megabytes"]),
         pending=tuple(params["pending"]),
         paths=tuple(params["paths"]),
+        begun=params["snapshot"],
         options={name: to_text(value) for name, value in params["smtp_options"].items()},
         provider=provider_in(params),
     )

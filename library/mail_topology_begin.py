@@ -112,7 +112,8 @@ listen_addresses:
   elements: str
   sample: ["0.0.0.0", "[::]"]
 snapshot:
-  description: The name of the snapshot to go back to, empty in check mode.
+  description: The name of the snapshot to go back to, for option C(snapshot) of M(mail_topology).
+    Empty in check mode.
   returned: success
   type: str
   sample: 20261124T053300Z
@@ -137,7 +138,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.postfix.errors import PostfixError
 from ansible.module_utils.snapshots.store import Store
-from ansible.module_utils.topology import journal, passing
+from ansible.module_utils.topology import passing
 from ansible.module_utils.topology.arguments import (
     CONFIG_DIR,
     PORTS,
@@ -174,13 +175,12 @@ def main() -> None:
             paths=tuple(params["paths"]),
             provider=provider_in(params),
         )
-        survey = begin(request, repair=params["repair"], check=module.check_mode)
+        snapshot, survey = begin(request, repair=params["repair"], check=module.check_mode)
     except (SwitchError, SurveyError, PostfixError) as error:
         module.fail_json(msg=str(error))
-    begun = None if module.check_mode else journal.read()
     module.exit_json(
         changed=False,
-        snapshot=begun.snapshot if begun else "",
+        snapshot=snapshot,
         seen=seen_topology(survey),
         differences=differences(survey, request.topology),
         listen_addresses=survey.listen_addresses(),

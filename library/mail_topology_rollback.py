@@ -21,7 +21,7 @@ options:
     type: str
     default: last
   config_dir:
-    description: Postfix's configuration directory.
+    description: Postfix's configuration directory. A snapshot of another one is refused.
     type: path
     default: /etc/postfix
 notes:

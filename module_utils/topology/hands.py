@@ -34,6 +34,7 @@ class Hands:
         self.before = before
         self.goal = goal
         self.outcome = Outcome(before, before, goal.master_cf)
+        self._master_cf = before.postfix.master_cf
         self._drops = sockets.listen_drops()
         self._unheard_since = 0.0
         self._filter_started = 0.0
@@ -51,10 +52,7 @@ class Hands:
     def add_services(self) -> None:
         """Let Postfix listen where it does not yet, beside where it does; nobody notices."""
         missing = self.missing_on()
-        current = self.request.master_cf.read_bytes()
-        atomic.replace(
-            self.request.master_cf, _with_services(current, self.goal.master_cf, missing)
-        )
+        self._write_master_cf(_with_services(self._master_cf, self.goal.master_cf, missing))
         self.reload_postfix(lambda now: all(model.POSTFIX in now.owners(one) for one in missing))
 
     def pass_filter_by(self) -> None:
@@ -63,17 +61,25 @@ class Hands:
         Clients that were here before still have their mail go through the filter.
         """
         self.note_former_sessions()
-        present = self.request.master_cf.read_bytes()
-        both = _with_services(self.goal.master_cf, present, [self.ports.after_proxy])
-        atomic.replace(self.request.master_cf, both)
+        both = _with_services(self.goal.master_cf, self._master_cf, [self.ports.after_proxy])
+        self._write_master_cf(both)
         self.reload_postfix(lambda now: model.POSTFIX in now.owners(self.ports.after_proxy))
 
     def settle_postfix(self) -> None:
         """Put the goal's master.cf in place, so that Postfix listens there and nowhere else."""
-        atomic.replace(self.request.master_cf, self.goal.master_cf)
+        self._write_master_cf(self.goal.master_cf)
         moving = self.ports.of_postfix()
         given_up = [port for port in moving if port not in self.goal.postfix_on]
         self.reload_postfix(self.in_place, given_up)
+
+    def _write_master_cf(self, data: bytes) -> None:
+        """Put new bytes in the place of those that were surveyed, or written last.
+
+        Raises:
+            ChangedUnderneath: somebody else has edited the file since.
+        """
+        atomic.replace(self.request.master_cf, data, expected=self._master_cf)
+        self._master_cf = data
 
     def in_place(self, survey: Survey) -> bool:
         """Whether Postfix listens where the goal wants it, and nowhere else."""
@@ -100,7 +106,8 @@ class Hands:
     def mend_main_cf(self) -> None:
         """Give main.cf what the filter needs there."""
         data = self.request.main_cf.read_bytes()
-        atomic.replace(self.request.main_cf, self.provider.main_cf(self.before, data))
+        mended = self.provider.main_cf(self.before, data)
+        atomic.replace(self.request.main_cf, mended, expected=data)
 
     def restart_postfix(self) -> None:
         """Stop Postfix and start it: only so does master take its environment. Sessions are cut."""

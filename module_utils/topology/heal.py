@@ -8,17 +8,17 @@ not read its master.cf.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..postfix import atomic, staging
-from . import fronts, journal, model, record, services
+from . import fronts, model, record, services
 from .diagnosis import differences
 from .imss import provider_of
 from .preflight import strangers
 from .request import LOOPBACK, Outcome, Request
 from .survey import Survey
-from .switch import SwitchError, alone, snapshot_for, switch
+from .switch import SwitchError, alone, conclude, snapshot_for, switch
 
 WAKE_SECONDS = 20.0
 
@@ -120,11 +120,15 @@ def _wake(healing: Healing) -> None:
         if _awake(survey):
             return
         _refuse_strangers(survey, request)
-        snapshot_for(store, request, survey)
-        _put_master_cf(healing, survey)
-        _close_other_fronts(healing, survey)
-        _run_postfix(healing, survey)
-        journal.close()  # a move that fails after this goes back to a Postfix that runs
+        snapshot = snapshot_for(store, request, survey)
+        try:
+            _put_master_cf(healing, survey)
+            _close_other_fronts(healing, survey)
+            _run_postfix(healing, survey)
+        finally:
+            conclude(store, snapshot.name, request.look())
+        # A move that fails after this goes back to a Postfix that runs.
+        healing.request = replace(request, begun="")
 
 
 def _run_postfix(healing: Healing, survey: Survey) -> None:
@@ -155,7 +159,7 @@ def _put_master_cf(healing: Healing, survey: Survey) -> None:
     wanted = request.rendered(survey, request.topology)
     if wanted != survey.postfix.master_cf:
         staging.validate(request.config_dir, {"master.cf": wanted})
-        atomic.replace(request.master_cf, wanted)
+        atomic.replace(request.master_cf, wanted, expected=survey.postfix.master_cf)
         healing.steps.append("put the wanted services in master.cf")
 
 

@@ -194,17 +194,24 @@ class Imss(Provider):
 
         Returns:
             What it said. That goes to a file: whoever stays has it open, and a pipe would not end.
+
+        Raises:
+            ServiceError: it has not ended within SCRIPT_SECONDS.
         """
         command = ["systemd-run", "--scope", "--quiet", "--collect", str(self.script), verb]
         with tempfile.TemporaryFile("w+", errors="replace") as output:
-            subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                timeout=SCRIPT_SECONDS,
-                check=False,
-            )
+            try:
+                subprocess.run(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    timeout=SCRIPT_SECONDS,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired as error:
+                msg = f"`{self.script} {verb}` has not ended within {SCRIPT_SECONDS:g} s"
+                raise ServiceError(msg) from error
             output.seek(0)
             return output.read().strip()[-LONGEST_OUTPUT:]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -48,6 +49,22 @@ def read() -> Move | None:
 
 
 @contextmanager
+def alone(config_dir: Path, timeout: float) -> Iterator[None]:
+    """Hold the host's lock: nobody else moves it, or edits Postfix's files (`change_file`).
+
+    Args:
+        config_dir: Postfix's configuration directory.
+        timeout: how many seconds to wait for each of the two.
+
+    Raises:
+        Locked: somebody else still holds one of them.
+    """
+    # Everybody who takes both takes them in this order: nobody waits for the other for ever.
+    with atomic.lock(config_dir / "master.cf", timeout), atomic.lock(config_dir, timeout):
+        yield
+
+
+@contextmanager
 def abandoned() -> Iterator[Move | None]:
     """The move that was left unfinished, None if none was, as soon as nobody moves the host.
 
@@ -57,7 +74,7 @@ def abandoned() -> Iterator[Move | None]:
     if move is None:
         yield None
         return
-    with atomic.lock(Path(move.config_dir) / "master.cf", math.inf):
+    with alone(Path(move.config_dir), math.inf):
         move = read()
         yield move if move and move.stage == MOVING else None
 
@@ -78,5 +95,13 @@ def write(move: Move) -> None:
 
 
 def close() -> None:
-    """The move has ended well, or the host is as it was before."""
-    FILE.unlink(missing_ok=True)
+    """The move has ended well, or the host is as it was before; on disk before it returns."""
+    try:
+        FILE.unlink()
+    except FileNotFoundError:
+        return
+    folder = os.open(FILE.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..postfix import atomic
 from .model import EDGE, INLINE, Ports
 
 FILE = Path("/var/lib/mail-topology/declared.json")
@@ -39,14 +40,12 @@ def read(file: Path = FILE) -> bytes | None:
 
 
 def write(data: bytes | None, file: Path = FILE) -> None:
-    """Keep a record, or with None remove it."""
+    """Keep a record, on disk before it returns; or with None remove it."""
     if data is None:
         file.unlink(missing_ok=True)
         return
     file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    new = file.with_suffix(".new")
-    new.write_bytes(data)
-    new.replace(file)
+    atomic.put(file, data, 0o644)
 
 
 def declared(file: Path = FILE) -> str | None:

@@ -35,7 +35,9 @@ class Request:
     live for `watch_seconds` before Postfix gives the port up. Without `keep` no snapshot is
     forgotten. `pending` are files that the play would have written before the switch, and in check
     mode has not. `paths` are files, links and folders that the play may change beside Postfix's
-    files: a snapshot has them too. `provider` is whose program the filter is.
+    files: a snapshot has them too. `begun` is the snapshot that the play has taken at its beginning
+    (`switch.begin`), by its name; empty for a move that no play has begun. `provider` is whose
+    program the filter is.
     """
 
     topology: str
@@ -51,6 +53,7 @@ class Request:
     keep: Keep | None = Keep()
     pending: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
+    begun: str = ""
     provider: Provider = NATIVE
 
     @property

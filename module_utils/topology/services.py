@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 from . import filter_status
 from .fronts import Front
 from .sockets import Listener
-from .survey import PostfixState, Survey, filter_state, run
+from .survey import PostfixState, Survey, SurveyError, filter_state, run
 
 POLL_SECONDS = 0.005
 RELOAD_SECONDS = 60.0
@@ -39,7 +40,7 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
 
 def reload_postfix(config_dir: Path) -> None:
     """Tell master to read its files again. It does so a little later."""
-    result = run(["postfix", "-c", str(config_dir), "reload"])
+    result = _run(["postfix", "-c", str(config_dir), "reload"])
     if result.returncode != 0:
         # Without a terminal postfix(1) says to the log alone what it has died of.
         said = result.stderr.strip() or mail_errors()
@@ -88,10 +89,10 @@ def revive_postfix(survey: Survey) -> None:
 def restart_postfix(postfix: PostfixState) -> None:
     """Stop this instance of Postfix, if it runs, and start it; the others go on."""
     unit = _unit(postfix)
-    conflicts = run(["systemctl", "show", "--property=Conflicts", "--value", unit]).stdout
+    conflicts = _run(["systemctl", "show", "--property=Conflicts", "--value", unit]).stdout
     if FORMER_UNIT in conflicts.split():
         # Upgraded from Debian 12, it runs in the unit of before, with which a restart conflicts.
-        run(["systemctl", "stop", FORMER_UNIT])
+        _run(["systemctl", "stop", FORMER_UNIT])
     systemctl("restart", unit)
 
 
@@ -101,7 +102,7 @@ def _unit(postfix: PostfixState) -> str:
         return "postfix.service"
     folder = postfix.config_dir
     by_folder = f"postfix@{folder.name.removeprefix('postfix-')}.service"
-    shown = run(["systemctl", "show", "--property=Environment", by_folder]).stdout
+    shown = _run(["systemctl", "show", "--property=Environment", by_folder]).stdout
     return (
         by_folder if f"MAIL_CONFIG={folder}\n" in shown else f"postfix@{postfix.instance}.service"
     )
@@ -112,7 +113,7 @@ def listen_for_filter(front: Front) -> None:
     # Without an option `enable` reloads systemd as well, which is what costs most of all this.
     systemctl("enable", "--quiet", "--no-reload", *front.units)
     systemctl("daemon-reload")
-    run(["systemctl", "reset-failed", *front.units])
+    _run(["systemctl", "reset-failed", *front.units])
     systemctl("start", front.socket_unit)
 
 
@@ -147,12 +148,12 @@ def stop_filter(front: Front) -> None:
     # A service that dies at each start is soon started again by systemd, and its socket with it: if
     # that was between the two stops, the port is open again.
     systemctl("stop", front.socket_unit)
-    run(["systemctl", "reset-failed", *front.units])
+    _run(["systemctl", "reset-failed", *front.units])
 
 
 def run_checked(*command: str) -> None:
     """Run a program that must succeed."""
-    result = run(list(command))
+    result = _run(list(command))
     if result.returncode != 0:
         msg = f"{command[0]} failed: {result.stderr.strip()}"
         raise ServiceError(msg)
@@ -160,29 +161,43 @@ def run_checked(*command: str) -> None:
 
 def systemctl(*arguments: str) -> None:
     """Run systemctl, and say what the unit's own log says when it fails."""
-    result = run(["systemctl", *arguments], timeout=900)
+    result = _run(["systemctl", *arguments], timeout=900)
     if result.returncode != 0:
         unit = arguments[-1]
         msg = f"systemctl {' '.join(arguments)} failed: {result.stderr.strip()}\n{last_words(unit)}"
         raise ServiceError(msg)
 
 
+def _run(command: list[str], timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    """Run a program.
+
+    Raises:
+        ServiceError: it has not ended within `timeout` seconds.
+    """
+    try:
+        return run(command, timeout)
+    except SurveyError as error:
+        raise ServiceError(str(error)) from error
+
+
 def last_words(unit: str, lines: int = 8) -> str:
     """The end of a unit's log."""
-    result = run(["journalctl", "--quiet", "--no-pager", f"--lines={lines}", f"--unit={unit}"])
-    return result.stdout.strip()
+    return _logged(f"--lines={lines}", f"--unit={unit}")
 
 
 def mail_errors(lines: int = 5) -> str:
     """The last errors that any program of the mail system has logged."""
-    wanted = ["--facility=mail", "--priority=err", f"--lines={lines}"]
-    result = run(["journalctl", "--quiet", "--no-pager", *wanted])
-    return result.stdout.strip()
+    return _logged("--facility=mail", "--priority=err", f"--lines={lines}")
 
 
 def postfix_last_words(lines: int = 5) -> str:
     """The end of master's log, wherever its unit is called from."""
-    result = run(
-        ["journalctl", "--quiet", "--no-pager", f"--lines={lines}", "--identifier=postfix/master"]
-    )
-    return result.stdout.strip()
+    return _logged(f"--lines={lines}", "--identifier=postfix/master")
+
+
+def _logged(*options: str) -> str:
+    """What the log has, or why it cannot be had: who asks has something worse to tell."""
+    try:
+        return run(["journalctl", "--quiet", "--no-pager", *options]).stdout.strip()
+    except SurveyError as error:
+        return str(error)

@@ -282,13 +282,21 @@ def host_has_ipv6(proc: Path = PROC) -> bool:
 
 
 def run(command: list[str], timeout: float = 60) -> subprocess.CompletedProcess[str]:
-    """Run a program without a shell, its output as text."""
-    return subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=timeout,
-        check=False,
-        env=programs.environment(),
-    )
+    """Run a program without a shell, its output as text.
+
+    Raises:
+        SurveyError: it has not ended within `timeout` seconds.
+    """
+    try:
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            check=False,
+            env=programs.environment(),
+        )
+    except subprocess.TimeoutExpired as error:
+        msg = f"`{' '.join(command)}` has not ended within {timeout:g} s"
+        raise SurveyError(msg) from error

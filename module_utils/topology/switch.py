@@ -7,18 +7,18 @@ host is kept as it is (`photograph`). After the first change any failure brings 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from ..postfix import atomic, staging
+from ..postfix import staging
 from ..postfix.errors import PostfixError
 from ..snapshots.snapshot import Snapshot, SnapshotError
 from ..snapshots.store import Store
 from . import fronts, goal, guard, handed_over, journal, photograph, probe, ways
-from .diagnosis import differences
+from .diagnosis import differences, seen_topology
 from .forecast import foreseen
 from .hands import Hands, Step
 from .preflight import obstacles
@@ -36,7 +36,7 @@ class SwitchError(Exception):
     """The host is not in the wanted topology; the text says where it is, and why."""
 
 
-def begin(request: Request, *, repair: bool = False, check: bool = False) -> Survey:
+def begin(request: Request, *, repair: bool = False, check: bool = False) -> tuple[str, Survey]:
     """See whether the way is free, and keep the host as it is before a play changes anything.
 
     Args:
@@ -44,21 +44,30 @@ def begin(request: Request, *, repair: bool = False, check: bool = False) -> Sur
         repair: only keep the host; what stands in the way is what the play is to mend.
         check: look only.
 
+    Returns:
+        The name of the snapshot, for the move's `Request.begun`, empty with `check`; and what is on
+        the host.
+
     Raises:
         SwitchError: the way is not free, or the host cannot be kept.
     """
     with alone(request.config_dir, check=check, repair=repair) as store:
         survey = request.look()
         _refuse([] if repair else obstacles(survey, request.topology))
-        if not check:
-            _keep(store, request, survey, request.paths)
-        return survey
+        if check:
+            return "", survey
+        return _keep(store, request, survey, request.paths, _former(store)).name, survey
 
 
-def _keep(store: Store, request: Request, survey: Survey, paths: tuple[str, ...]) -> Snapshot:
-    """The snapshot of a play that came no further, if nothing has changed since, or a new one."""
+def _keep(
+    store: Store,
+    request: Request,
+    survey: Survey,
+    paths: tuple[str, ...],
+    former: Snapshot | None = None,
+) -> Snapshot:
+    """A former snapshot, if nothing has changed since, or a new one."""
     everything = photograph.paths(request, paths)
-    former = _former(store)
     try:
         if former and former.paths == everything and photograph.is_of(former, survey):
             snapshot = former
@@ -71,7 +80,7 @@ def _keep(store: Store, request: Request, survey: Survey, paths: tuple[str, ...]
 
 
 def _former(store: Store) -> Snapshot | None:
-    """The snapshot of a play that has begun, if it can still be read."""
+    """The snapshot of a play that came no further, if it can still be read."""
     move = journal.read()
     with suppress(SnapshotError):
         return store.load(move.snapshot) if move else None
@@ -96,7 +105,7 @@ def switch(request: Request, *, check: bool = False) -> Outcome:
             return hands.outcome
         if not steps:
             hands.outcome.after = _prove_unchanged(request)
-            _close(store, request, hands.outcome)
+            _close(store, request, request.begun, hands.outcome.after)
             return hands.outcome
         snapshot = snapshot_for(store, request, before)
         answers = _answers(before)
@@ -129,7 +138,8 @@ def rollback(config_dir: Path, name: str = LAST, *, check: bool = False) -> tupl
             target = _choose(store, name)
         except SnapshotError as error:
             _refuse([str(error)])
-        request = replace(request_for(target, drain_seconds=60.0), config_dir=config_dir)
+        _refuse(_elsewhere(target, config_dir))
+        request = request_for(target, drain_seconds=60.0)
         before = request.look()
         if check or photograph.is_of(target, before):
             outcome = Outcome(before, before, goal_of(target, store).master_cf)
@@ -155,6 +165,18 @@ def _choose(store: Store, name: str) -> Snapshot:
     return store.load(names[-1])
 
 
+def _elsewhere(snapshot: Snapshot, config_dir: Path) -> list[str]:
+    """That a snapshot is another instance's of Postfix, as a sentence; nothing if it is not."""
+    if os.path.realpath(snapshot.config_dir) == os.path.realpath(config_dir):
+        return []
+    text = (
+        f"snapshot {snapshot.name} is of Postfix in {snapshot.config_dir}, and not of the one in "
+        f"{config_dir}: name its folder by config_dir (mail-topology: --config-dir "
+        f"{snapshot.config_dir}), or another snapshot"
+    )
+    return [text]
+
+
 @contextmanager
 def alone(config_dir: Path, *, check: bool, repair: bool = False) -> Iterator[Store]:
     """Nobody else moves this host meanwhile, and no interrupted move is left on it.
@@ -167,7 +189,7 @@ def alone(config_dir: Path, *, check: bool, repair: bool = False) -> Iterator[St
         SwitchError: an interrupted move cannot be taken back.
     """
     store = Store()
-    with atomic.lock(config_dir / "master.cf", LOCK_SECONDS):
+    with journal.alone(config_dir, LOCK_SECONDS):
         former = journal.read()
         if check and former and former.stage == journal.MOVING:
             _refuse([f"a move to {former.topology} was interrupted, and is about to be taken back"])
@@ -254,13 +276,16 @@ def _transaction(
         guard.arm()
         _note(here, request.topology, journal.MOVING)
     except (ServiceError, OSError) as error:
+        if here.name != request.begun:  # nobody else has a use for it
+            journal.close()
+            store.remove(here.name)
         _refuse([f"nobody would take the move back if it were interrupted: {error}"])
     try:
         outcome = move()
     # A half-changed host is worse than any error, a signal's too: everything leads to the way back.
     except BaseException as error:
         raise SwitchError(_go_back(store, request, here, str(error) or repr(error))) from error
-    _close(store, request, outcome)
+    _close(store, request, here.name, outcome.after)
     return outcome
 
 
@@ -270,19 +295,39 @@ def _note(snapshot: Snapshot, topology: str, stage: str) -> None:
 
 
 def snapshot_for(store: Store, request: Request, survey: Survey) -> Snapshot:
-    """The snapshot that the play has taken at its beginning, or one of this moment."""
-    begun = _former(store)
-    if begun and begun.before == request.topology:
-        return begun
+    """The snapshot that the play has taken at its beginning, or one of this moment.
+
+    One of another topology than the host is in now is no way back: somebody has moved it since.
+    """
+    with suppress(SnapshotError):
+        begun = store.load(request.begun) if request.begun else None
+        if begun and _is_where(begun, request, survey):
+            return begun
     return _keep(store, request, survey, request.paths)
 
 
-def _close(store: Store, request: Request, outcome: Outcome) -> None:
-    """The move is confirmed. A snapshot from which nothing differs is not worth keeping."""
-    former = _former(store)
+def _is_where(snapshot: Snapshot, request: Request, survey: Survey) -> bool:
+    same_place = snapshot.config_dir == str(request.config_dir)
+    return same_place and snapshot.state.topology == seen_topology(survey)
+
+
+def conclude(store: Store, snapshot: str, now: Survey) -> None:
+    """Close the journal, and forget a snapshot from which nothing differs.
+
+    Both only where the entry is of this snapshot: another play's is left to that play.
+    """
+    move = journal.read()
+    if move is None or move.snapshot != snapshot:
+        return
     journal.close()
-    if former and photograph.is_of(former, outcome.after):
-        store.remove(former.name)
+    with suppress(SnapshotError):
+        if photograph.is_of(store.load(snapshot), now):
+            store.remove(snapshot)
+
+
+def _close(store: Store, request: Request, snapshot: str, now: Survey) -> None:
+    """The move is confirmed; `snapshot` is its own one, empty if it has none."""
+    conclude(store, snapshot, now)
     if request.keep:
         store.prune(request.keep.snapshots, request.keep.megabytes)
 
@@ -334,5 +379,5 @@ def _go_back(store: Store, request: Request, snapshot: Snapshot, reason: str) ->
             f"{guard.RETRY_SECONDS} s (journalctl --unit='mail-topology-guard-*'); look at the "
             "port table of playbooks/verify_topology.yml"
         )
-    _close(store, request, restored)
+    _close(store, request, snapshot.name, restored.after)
     return f"{reason}\nThe host is as it was before ({snapshot.state.topology}), proven."

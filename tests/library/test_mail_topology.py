@@ -208,9 +208,11 @@ def test_a_play_begins_moves_and_takes_it_back(shared_direct: Gateway) -> None:
     assert not said["changed"], said
     assert (said["seen"], said["listen_addresses"]) == ("direct", ["127.0.0.1"])
     assert len(list((gateway.folder / "snapshots").glob("*.json"))) == 1
+    assert (gateway.folder / f"snapshots/{said['snapshot']}.json").exists()
     wanted = {"topology": "edge", "watch_seconds": 0}
-    said = call("mail_topology", gateway, check_mode=False, **wanted)
+    said = call("mail_topology", gateway, check_mode=False, snapshot=said["snapshot"], **wanted)
     assert said["changed"], said
+    assert len(list((gateway.folder / "snapshots").glob("*.json"))) == 1
     assert (said["before"], said["seen"], said["differences"]) == ("direct", "edge", [])
     assert (said["handover"], said["connections_refused"]) == ("overlap", 0)
     assert journal.read() is None
@@ -236,7 +238,7 @@ def test_a_play_begins_moves_and_takes_it_back(shared_direct: Gateway) -> None:
 def test_check_mode_begins_nothing(direct: Gateway) -> None:
     files = direct.files()
     said = call("mail_topology_begin", direct, topology="edge", paths=["/etc/none"])
-    assert (said["changed"], said["seen"]) == (False, "direct")
+    assert (said["changed"], said["seen"], said["snapshot"]) == (False, "direct", "")
     assert direct.files() == files
 
 

@@ -38,6 +38,7 @@ from builders import (
 from topology import gateway as real
 from topology.gateway import Gateway
 
+from module_utils.postfix.errors import ChangedUnderneath
 from module_utils.topology import filter_status, fronts, goal, model, record
 from module_utils.topology import hands as hands_module
 from module_utils.topology.goal import Goal
@@ -131,6 +132,19 @@ def test_postfix_listens_beside_the_filter_and_then_alone(shared_edge: Gateway) 
     one.settle_postfix()
     assert shared_edge.survey().owners(ports.smtp) == []
     assert shared_edge.master_cf.read_bytes() == one.goal.master_cf
+
+
+@pytest.mark.parametrize("step", ["add_services", "pass_filter_by", "settle_postfix"])
+def test_what_somebody_else_has_written_meanwhile_is_not_written_over(
+    direct: Gateway, step: str
+) -> None:
+    one = hands_of(direct, model.EDGE)
+    edited = direct.master_cf.read_bytes() + b"# by hand\n"
+    direct.master_cf.write_bytes(edited)
+    with pytest.raises(ChangedUnderneath):
+        getattr(one, step)()
+    assert direct.master_cf.read_bytes() == edited
+    assert "reload" not in direct.calls()
 
 
 def test_a_master_that_has_died_is_started_again(direct: Gateway) -> None:

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 from topology import gateway as real
 from topology.gateway import Gateway
-from topology.moves import TO_EDGE, killed_after
+from topology.moves import TO_EDGE, fails_after, killed_after
 
 from module_utils.postfix import atomic
 from module_utils.postfix.errors import Locked
 from module_utils.snapshots.store import Store
-from module_utils.topology import command, model, nightly, record
+from module_utils.topology import command, journal, model, nightly, record
 from module_utils.topology.diagnosis import differences, seen_topology
 from module_utils.topology.heal import declared, heal, look
 from module_utils.topology.services import wait_until
-from module_utils.topology.switch import SwitchError, switch
+from module_utils.topology.switch import SwitchError, begin, switch
 
 FILTER, POSTFIX = "220 filter ESMTP\r\n", "220 postfix ESMTP\r\n"
 
@@ -199,6 +199,38 @@ def test_the_host_is_kept_before_a_dead_postfix_is_woken(edge: Gateway) -> None:
     file = store.load(name).file(str(edge.master_cf))
     assert file is not None
     assert store.content(file.content).decode() == broken
+
+
+def test_who_fails_to_wake_postfix_leaves_no_entry_and_nothing_useless(
+    edge: Gateway,
+) -> None:
+    declare(edge, model.EDGE)
+    edge.kill("master")
+    edge.refuse("restart postfix.service")
+    for _ in range(2):
+        assert not nightly.run(edge.config_dir, restart=False).ok
+    assert journal.read() is None
+    assert Store().names() == []
+
+
+def test_who_wakes_postfix_leaves_the_snapshot_of_a_play_that_has_begun(edge: Gateway) -> None:
+    begun, _ = begin(edge.request(model.EDGE, paths=(str(edge.setting),)))
+    edge.kill("master")
+    heal(look(edge.request(model.EDGE)))
+    assert begun in Store().names()
+
+
+def test_a_move_after_the_waking_goes_back_to_a_postfix_that_runs(
+    shared_edge: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared_edge.kill("master")
+    wanted = shared_edge.request(model.EDGE)
+    begun, _ = begin(wanted, repair=True)
+    fails_after(monkeypatch, "record the declared topology")
+    with pytest.raises(SwitchError, match="The host is as it was before"):
+        heal(look(shared_edge.request(model.EDGE, begun=begun)))
+    assert shared_edge.survey().postfix.master_pid
+    assert begun in Store().names()
 
 
 def test_services_that_postfix_has_not_read_are_read(edge: Gateway) -> None:

@@ -30,7 +30,7 @@ from topology.test_target import MOVED_TO, OVERRIDES, gateways, to_edge
 from module_utils.postfix.errors import InvalidValue
 from module_utils.postfix.import_environment import settings
 from module_utils.snapshots.store import Store
-from module_utils.topology import effective, goal, model, restore
+from module_utils.topology import effective, fronts, goal, model, restore
 from module_utils.topology.diagnosis import differences, seen_topology
 from module_utils.topology.filter_status import FRESH, RESTART
 from module_utils.topology.forecast import actions
@@ -40,7 +40,7 @@ from module_utils.topology.native import NATIVE
 from module_utils.topology.preflight import obstacles
 from module_utils.topology.request import Request
 from module_utils.topology.risks import risks
-from module_utils.topology.services import wait_until
+from module_utils.topology.services import ServiceError, wait_until
 from module_utils.topology.sockets import Listener, Process
 from module_utils.topology.survey import FilterState, Survey
 from module_utils.topology.switch import SwitchError, begin, rollback, switch
@@ -320,6 +320,16 @@ def test_a_proxy_that_does_not_start_is_no_change(
     before.assert_is_back()
 
 
+def test_a_script_that_does_not_end_is_named(
+    imss: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("module_utils.topology.imss.SCRIPT_SECONDS", 0.1)
+    script = imss.place / "trend/script/foxproxyd"
+    script.write_text("#!/bin/sh\nexec sleep 60\n")
+    with pytest.raises(ServiceError, match=rf"^`{script} stop` has not ended within 0\.1 s$"):
+        wanted(imss, model.EDGE).provider.stop(fronts.EDGE)
+
+
 @pytest.mark.parametrize("step", ["mend main.cf", RESTART_STEP, "see the filter live"])
 def test_a_move_that_fails_is_taken_back(
     imss: Gateway, monkeypatch: pytest.MonkeyPatch, step: str
@@ -368,8 +378,8 @@ def test_a_proxy_that_runs_and_does_not_serve_is_restarted(imss: Gateway) -> Non
 
 
 def test_a_snapshot_knows_whose_filter_it_was(imss: Gateway) -> None:
-    begin(wanted(imss, model.EDGE))
-    switch(wanted(imss, model.EDGE))
+    begun, _ = begin(wanted(imss, model.EDGE))
+    switch(wanted(imss, model.EDGE, begun=begun))
     (name,) = Store().names()
     assert restore.request_for(Store().load(name)).provider == wanted(imss, model.EDGE).provider
     rollback(imss.config_dir, name)

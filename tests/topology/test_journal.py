@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+from pathlib import Path
 
 import pytest
 
+from module_utils.postfix import atomic
+from module_utils.postfix.errors import Locked
 from module_utils.topology import journal
 from module_utils.topology.journal import Move
 
@@ -50,3 +54,30 @@ def test_an_entry_that_is_not_readable_is_no_absence() -> None:
     journal.FILE.write_bytes(b"{")
     with pytest.raises(ValueError, match="Expecting"):
         journal.read()
+
+
+def test_the_end_of_a_move_is_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[Path, bool]] = []
+    journal.write(MOVE)
+    monkeypatch.setattr(
+        os,
+        "fsync",
+        lambda one: synced.append((Path(f"/proc/self/fd/{one}").readlink(), journal.FILE.exists())),
+    )
+    journal.close()
+    assert synced == [(journal.FILE.parent, False)]
+    journal.close()
+    assert len(synced) == 1
+
+
+def test_who_has_the_host_has_postfixs_files_too(tmp_path: Path) -> None:
+    with journal.alone(tmp_path, 0):
+        for path in (tmp_path, tmp_path / "master.cf"):
+            with pytest.raises(Locked), atomic.lock(path, 0):
+                pass
+
+
+def test_who_takes_a_move_back_has_postfixs_files_too(tmp_path: Path) -> None:
+    journal.write(Move("x", "edge", journal.MOVING, str(tmp_path), {}))
+    with journal.abandoned(), pytest.raises(Locked), atomic.lock(tmp_path, 0):
+        pass

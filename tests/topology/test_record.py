@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -94,3 +96,13 @@ def test_the_options_of_another_topology_are_not_taken_for_those_asked_for(tmp_p
     assert record.options(file) == {}
     record.write(record.render(model.EDGE, Ports(), {"syslog_name": "x"}), file)
     assert record.options(file, topology=model.INLINE) == {}
+
+
+def test_a_record_is_on_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, synced = tmp_path / "declared.json", []
+    monkeypatch.setattr(os, "fsync", lambda _: synced.append(file.exists()))
+    record.write(record.render(model.EDGE, Ports()), file)
+    assert synced == [False, True]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +18,45 @@ from topology.gateway import Gateway
 from module_utils.topology import fronts, services
 from module_utils.topology.services import ServiceError, end_children, wait_until
 from module_utils.topology.sockets import listeners
+from module_utils.topology.survey import run
+
+
+@pytest.fixture
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every program gets half a second."""
+    monkeypatch.setattr(services, "run", lambda command, *_, **__: run(command, 0.5))
+
+
+@pytest.mark.usefixtures("_impatient")
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: services.systemctl("start", "x.service"), "systemctl start x.service"),
+        (lambda: services.run_checked("systemd-run", "x"), "systemd-run x"),
+        (lambda: services.reload_postfix(Path("/etc/none")), "postfix -c /etc/none reload"),
+    ],
+)
+def test_a_program_that_does_not_end_is_named(
+    commands: Path, call: Callable[[], None], said: str
+) -> None:
+    for name in ("systemctl", "systemd-run", "postfix"):
+        hangs(commands / name)
+    with pytest.raises(ServiceError, match=f"^`{said}` has not ended within 0.5 s$"):
+        call()
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_a_log_that_does_not_answer_hides_no_failure(commands: Path) -> None:
+    hangs(commands / "journalctl")
+    (commands / "systemctl").write_text("#!/bin/sh\necho no such unit >&2\nexit 1\n")
+    (commands / "systemctl").chmod(0o755)
+    with pytest.raises(ServiceError, match=r"no such unit\n`journalctl .*` has not ended within"):
+        services.systemctl("start", "x.service")
+
+
+def hangs(program: Path) -> None:
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
 
 
 def test_a_condition_is_waited_for_until_it_is_true() -> None:

@@ -33,10 +33,12 @@ from module_utils.topology.filter_status import FRESH, RELOAD, RESTART
 from module_utils.topology.sockets import Listener, Process
 from module_utils.topology.survey import (
     FilterState,
+    SurveyError,
     filter_state,
     host_has_ipv6,
     master_pid,
     parse_units,
+    run,
 )
 
 SILENT = replace(RUNNING, needs=RESTART)
@@ -349,3 +351,8 @@ def test_master_runs_if_the_process_of_its_pid_file_has_its_name(
         (tmp_path / "377").mkdir()
         (tmp_path / "377/comm").write_text(f"{comm}\n")
     assert master_pid(file, tmp_path) == pid
+
+
+def test_a_program_that_does_not_end_is_named() -> None:
+    with pytest.raises(SurveyError, match=r"^`sleep 60` has not ended within 0\.1 s$"):
+        run(["sleep", "60"], timeout=0.1)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -15,6 +16,7 @@ from topology.gateway import Gateway
 from topology.moves import STEPS, TO_DIRECT, TO_EDGE, Before, after_step, fails_after, killed_after
 
 from module_utils.postfix import atomic
+from module_utils.postfix.change import change_file
 from module_utils.postfix.errors import Locked
 from module_utils.snapshots.store import Store
 from module_utils.topology import fronts, hands, journal, model, photograph, record
@@ -139,8 +141,8 @@ def test_a_gateway_is_moved_there_and_back(
 ) -> None:
     gateway = gateway_of(request, way, first)
     for here, wanted in ((first, second), (second, first)):
-        begin(gateway.request(wanted, paths=(str(gateway.setting),)))
-        outcome = switch(gateway.request(wanted, handover=way))
+        begun, _ = begin(gateway.request(wanted, paths=(str(gateway.setting),)))
+        outcome = switch(gateway.request(wanted, handover=way, begun=begun))
         assert outcome.steps == STEPS[here, wanted][way]
         assert outcome.changed
         assert seen_topology(outcome.after) == wanted
@@ -326,9 +328,9 @@ def test_where_nothing_is_to_do_nothing_is_kept_or_done(
     gateway: Gateway = request.getfixturevalue(topology)
     declare(gateway, topology)
     files = gateway.files()
-    begin(gateway.request(topology, paths=(str(gateway.setting),)))
-    assert len(Store().names()) == 1
-    outcome = switch(gateway.request(topology))
+    begun, _ = begin(gateway.request(topology, paths=(str(gateway.setting),)))
+    assert Store().names() == [begun]
+    outcome = switch(gateway.request(topology, begun=begun))
     assert (outcome.steps, outcome.changed, outcome.handover) == ([], False, "")
     assert seen_topology(outcome.after) == topology
     assert Store().names() == []
@@ -341,10 +343,10 @@ def test_where_nothing_is_to_do_nothing_is_kept_or_done(
 
 def test_a_snapshot_from_which_a_file_differs_is_kept_though_no_port_moved(edge: Gateway) -> None:
     declare(edge, model.EDGE)
-    begin(edge.request(model.EDGE, paths=(str(edge.setting),)))
+    begun, _ = begin(edge.request(model.EDGE, paths=(str(edge.setting),)))
     edge.setting.chmod(0o600)
-    switch(edge.request(model.EDGE))
-    assert len(Store().names()) == 1
+    switch(edge.request(model.EDGE, begun=begun))
+    assert Store().names() == [begun]
     assert journal.read() is None
 
 
@@ -545,9 +547,10 @@ def test_two_moves_of_a_host_do_not_meet(direct: Gateway, monkeypatch: pytest.Mo
 def test_a_play_that_came_no_further_has_left_the_snapshot_of_the_next(direct: Gateway) -> None:
     paths = (str(direct.setting),)
     for _ in range(2):
-        survey = begin(direct.request(model.EDGE, paths=paths))
+        begun, survey = begin(direct.request(model.EDGE, paths=paths))
         assert seen_topology(survey) == model.DIRECT
     (name,) = Store().names()
+    assert begun == name
     move = journal.read()
     assert move
     assert (move.snapshot, move.topology, move.stage) == (name, model.EDGE, journal.BEGUN)
@@ -642,6 +645,118 @@ def test_old_snapshots_go_with_the_next_move(shared_direct: Gateway) -> None:
     assert len(Store().names()) == 2
 
 
+# Whose snapshot it is
+
+
+def test_a_move_leaves_the_snapshot_of_another_that_has_begun(edge: Gateway) -> None:
+    """As the nightly run that meets a play between its begin and its move."""
+    declare(edge, model.EDGE)
+    begun, _ = begin(edge.request(model.DIRECT, paths=(str(edge.setting),)))
+    entry = journal.read()
+    assert not switch(edge.request(model.EDGE)).changed
+    assert Store().names() == [begun]
+    assert journal.read() == entry
+
+
+def test_a_move_that_takes_nothing_of_another_keeps_the_host_itself(
+    shared_direct: Gateway,
+) -> None:
+    begun, _ = begin(shared_direct.request(model.EDGE))
+    with_fault = shared_direct.request(model.EDGE)
+    shared_direct.refuse("start sender-filter.service")
+    with pytest.raises(SwitchError, match="as it was before"):
+        switch(with_fault)
+    assert Store().names() == [begun]
+    (shared_direct.host / "refused").unlink()
+    switch(with_fault)
+    assert len(Store().names()) == 2
+
+
+def test_a_move_goes_back_to_what_its_own_play_has_kept(
+    shared_direct: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting, paths = shared_direct.setting, (str(shared_direct.setting),)
+    stock = setting.read_text()
+    begun, _ = begin(shared_direct.request(model.EDGE, paths=paths))
+    setting.write_text("written by the play\n")
+    begin(shared_direct.request(model.EDGE, paths=paths))
+    fails_after(monkeypatch, LIVE)
+    with pytest.raises(SwitchError, match="as it was before"):
+        switch(shared_direct.request(model.EDGE, begun=begun))
+    assert setting.read_text() == stock
+
+
+def test_a_snapshot_of_a_play_long_ago_is_not_gone_back_to(
+    shared_direct: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = (str(shared_direct.setting),)
+    begin(shared_direct.request(model.EDGE, paths=paths))
+    shared_direct.setting.write_text("written by hand, later\n")
+    fails_after(monkeypatch, LIVE)
+    with pytest.raises(SwitchError, match="as it was before"):
+        switch(shared_direct.request(model.EDGE, paths=paths))
+    assert shared_direct.setting.read_text() == "written by hand, later\n"
+
+
+@pytest.mark.parametrize("why", ["gone", "of another topology", "of another Postfix"])
+def test_a_named_snapshot_that_is_no_way_back_is_replaced(
+    shared_direct: Gateway, tmp_path: Path, why: str
+) -> None:
+    request = shared_direct.request(model.EDGE)
+    begun, survey = begin(request)
+    if why == "gone":
+        begun = "20200101T000000Z"
+    if why == "of another topology":
+        survey = replace(survey, listeners=())
+    if why == "of another Postfix":
+        request = replace(request, config_dir=tmp_path)
+    wanted = replace(request, begun=begun)
+    assert switch_module.snapshot_for(Store(), wanted, survey).name not in (begun, "")
+
+
+def test_who_is_refused_leaves_no_snapshot_of_his_own(shared_direct: Gateway) -> None:
+    begun, _ = begin(shared_direct.request(model.EDGE))
+    shared_direct.say("unguarded")
+    for name in ("", begun):
+        with pytest.raises(SwitchError, match="nobody would take the move back"):
+            switch(shared_direct.request(model.EDGE, begun=name))
+        assert Store().names() == [begun]
+
+
+# The lock of Postfix's files
+
+
+def test_an_edit_of_postfixs_files_waits_for_a_move(
+    shared_direct: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = []
+
+    def edit() -> None:
+        with pytest.raises(Locked) as caught:
+            change_file(shared_direct.master_cf, lambda data: data + b"#\n", timeout=0.05)
+        said.append(str(caught.value))
+
+    after_step(monkeypatch, LIVE, edit)
+    switch(shared_direct.request(model.EDGE))
+    assert said[0].startswith(f"{shared_direct.config_dir} is locked by process {os.getpid()} ")
+    assert change_file(shared_direct.master_cf, lambda data: data + b"#\n", timeout=0.05).changed
+
+
+def test_an_edit_by_hand_during_a_move_leads_to_the_way_back(
+    shared_direct: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Before(shared_direct)
+
+    def edit() -> None:
+        with shared_direct.master_cf.open("ab") as file:
+            file.write(b"# by hand\n")
+
+    after_step(monkeypatch, LIVE, edit)
+    with pytest.raises(SwitchError, match=r"changed by somebody else .*\nThe host is as it was"):
+        switch(shared_direct.request(model.EDGE))
+    before.assert_is_back()
+
+
 # Failures
 
 
@@ -718,11 +833,11 @@ def _assert_taken_back(
     gateway: Gateway, topology: str, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     before = Before(gateway)
-    begin(gateway.request(topology, paths=(str(gateway.setting),)))
+    begun, _ = begin(gateway.request(topology, paths=(str(gateway.setting),)))
     fails_after(monkeypatch, step)
     was = seen_topology(gateway.survey())
     with pytest.raises(SwitchError) as caught:
-        switch(gateway.request(topology))
+        switch(gateway.request(topology, begun=begun))
     assert str(caught.value) == (
         f"step '{step}' failed: on purpose\nThe host is as it was before ({was}), proven."
     )
@@ -834,9 +949,9 @@ def test_a_move_that_was_killed_is_taken_back_by_the_next_that_looks(
 
 def test_the_last_move_is_taken_back_and_that_too(shared_direct: Gateway) -> None:
     stock = shared_direct.master_cf.read_bytes()
-    begin(shared_direct.request(model.EDGE, paths=(str(shared_direct.setting),)))
+    begun, _ = begin(shared_direct.request(model.EDGE, paths=(str(shared_direct.setting),)))
     shared_direct.setting.write_text("written by the play\n")
-    switch(shared_direct.request(model.EDGE))
+    switch(shared_direct.request(model.EDGE, begun=begun))
     (first,) = Store().names()
     name, outcome = rollback(shared_direct.config_dir)
     assert name == first
@@ -914,6 +1029,25 @@ def test_without_a_snapshot_there_is_no_way_back(direct: Gateway, name: str, sai
     with pytest.raises(SwitchError, match=f"^nothing was changed: {said}"):
         rollback(direct.config_dir, name)
     assert direct.files() == before
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_snapshot_of_another_postfix_is_not_gone_back_to(
+    edge: Gateway, tmp_path: Path, check: bool
+) -> None:
+    begun, _ = begin(edge.request(model.EDGE, paths=(str(edge.setting),)))
+    edge.setting.write_text("listen = 26\n")
+    other = tmp_path / "postfix-other"
+    shutil.copytree(edge.config_dir, other)
+    before = edge.files()
+    said = f"^nothing was changed: .* {edge.config_dir}, and not of the one in {other}: name its"
+    for name in ("last", begun):
+        with pytest.raises(SwitchError, match=f"{said}.*--config-dir {edge.config_dir}"):
+            rollback(other, name, check=check)
+    assert edge.files() == before
+    link = tmp_path / "link"
+    link.symlink_to(edge.config_dir)
+    assert rollback(link, begun, check=True)[1].steps == ["go back"]
 
 
 def test_check_mode_of_a_rollback_writes_nothing(shared_direct: Gateway) -> None:
