@@ -161,11 +161,14 @@ class EdgeDoor(Door):
 
         def told(check: Check) -> None:
             checked = decision._replace(checks=(*decision.checks, check))
-            if check.result == "ok":
-                connection.close()
-                self._handed_over(session, checked)
-            else:
-                self._relay(connection, session, checked)
+            try:
+                if check.result == "ok":
+                    connection.close()
+                    self._handed_over(session, checked)
+                else:
+                    self._relay(connection, session, checked)
+            except Exception:  # those who are told of something in the same turn must not wait
+                self._give_up(connection, session)
 
         ends = (*session.arrival.client, *arrival.endpoint(connection.getsockname()))
         message = pass_attributes.message(*ends)

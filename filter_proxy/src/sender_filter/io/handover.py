@@ -7,13 +7,13 @@ client, who can be served in another way.
 """
 
 import array
-import os
 import socket
 import time
 from collections.abc import Callable
 
 from sender_filter.core.records import Check
 from sender_filter.io.journal import log
+from sender_filter.io.upstream import reason_of
 from sender_filter.io.watch import READABLE, Watch
 
 Told = Callable[[Check], None]
@@ -61,7 +61,7 @@ class Handover:
         try:
             link = offer.make(connection, message)
         except OSError as error:
-            offer.end(_why(error))
+            offer.end(reason_of(error))
             return
         if not (self._patient and offer.wait(link, watch)):
             offer.end(None)
@@ -135,10 +135,6 @@ class _Offer:
         except BlockingIOError:
             return
         except OSError as error:
-            self.end(_why(error))
+            self.end(reason_of(error))
         else:
             self.end(None)
-
-
-def _why(error: OSError) -> str:
-    return os.strerror(error.errno) if error.errno else str(error)

@@ -44,7 +44,7 @@ class Upstream:
             attempt.link = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
             attempt.waits = not _at_once(attempt.link, attempt.target)
         except OSError as error:
-            attempt.problem = _why(error)
+            attempt.problem = reason_of(error)
         return attempt
 
     async def go_on(self, attempt: "Attempt", introduce: Introduce | None = None) -> Link:
@@ -56,7 +56,7 @@ class Upstream:
             except TimeoutError:
                 attempt.problem = f"no answer in {attempt.settings.connect_seconds} s"
             except OSError as error:
-                attempt.problem = _why(error)
+                attempt.problem = reason_of(error)
         return self.outcome(attempt)
 
     def outcome(self, attempt: "Attempt") -> Link:
@@ -116,7 +116,8 @@ async def _finish(attempt: Attempt, introduce: Introduce | None) -> str | None:
     return None if introduce is None else await introduce(attempt.link)
 
 
-def _why(error: OSError) -> str:
+def reason_of(error: OSError) -> str:
+    """Why a connection failed, in the words of the system and not of the event loop."""
     return os.strerror(error.errno) if error.errno else str(error)
 
 
