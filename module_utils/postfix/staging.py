@@ -61,18 +61,22 @@ class Stage:
         """Run a command of Postfix on the staged files and return its output and messages.
 
         Raises:
-            InvalidConfig: it failed, or said that something is wrong.
+            InvalidConfig: it failed, said that something is wrong, or does not end.
         """
         command = [find_program(program), "-c", str(self.staged), *arguments]
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            check=False,
-            encoding="utf-8",
-            errors="surrogateescape",
-            stdin=subprocess.DEVNULL,
-            timeout=_TIMEOUT_SECONDS,
-        )
+        try:
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                check=False,
+                encoding="utf-8",
+                errors="surrogateescape",
+                stdin=subprocess.DEVNULL,
+                timeout=_TIMEOUT_SECONDS,
+            )
+        except subprocess.TimeoutExpired:
+            msg = f"'{program} {' '.join(arguments)}' has not ended within {_TIMEOUT_SECONDS} s"
+            raise InvalidConfig(msg) from None
         said = done.stderr.replace(str(self.staged), str(self.folder)).splitlines()
         if done.returncode or any(re.search(r": (fatal|error|panic): ", line) for line in said):
             said = _telling(said) or _telling(self._logged())
@@ -86,10 +90,12 @@ class Stage:
         journal = ["journalctl", "--quiet", "--no-pager"]
         wanted = ["--facility=mail", "--output=cat", "--since=-1min"]
         try:
-            subprocess.run([*journal, "--sync"], check=False, capture_output=True)
-            shown = subprocess.run([*journal, *wanted], check=False, capture_output=True)
-        except OSError:
-            return []  # the log is not systemd's
+            for words in (["--sync"], wanted):
+                shown = subprocess.run(
+                    [*journal, *words], check=False, capture_output=True, timeout=_TIMEOUT_SECONDS
+                )
+        except (OSError, subprocess.TimeoutExpired):
+            return []  # the log is not systemd's, or does not answer
         log = shown.stdout.decode(errors="surrogateescape").splitlines()
         lines = [line for line in log if str(self.staged) in line]
         return [line.replace(str(self.staged), str(self.folder)) for line in lines]

@@ -56,6 +56,16 @@ def test_the_words_of_postfix_check_are_passed_on(config_dir: Path, commands: Pa
         staging.validate(config_dir, {"main.cf": new})
 
 
+def test_a_check_that_does_not_end_is_an_error_like_any_other(
+    config_dir: Path, commands: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staging, "_TIMEOUT_SECONDS", 0.5)
+    (commands / "postfix").write_text("#!/bin/sh\nexec sleep 60\n")
+    new = with_line(config_dir / "main.cf", b"relayhost =")
+    with pytest.raises(InvalidConfig, match="'postfix check' has not ended within 0.5 s"):
+        staging.validate(config_dir, {"main.cf": new})
+
+
 def test_for_a_reload_it_is_enough_that_postfix_can_work_with_it(
     config_dir: Path, commands: Path
 ) -> None:
