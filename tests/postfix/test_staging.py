@@ -62,7 +62,7 @@ def test_a_check_that_does_not_end_is_an_error_like_any_other(
     monkeypatch.setattr(staging, "_TIMEOUT_SECONDS", 0.5)
     (commands / "postfix").write_text("#!/bin/sh\nexec sleep 60\n")
     new = with_line(config_dir / "main.cf", b"relayhost =")
-    with pytest.raises(InvalidConfig, match="'postfix check' has not ended within 0.5 s"):
+    with pytest.raises(InvalidConfig, match=r"'postfix check' has not ended within 0\.5 s"):
         staging.validate(config_dir, {"main.cf": new})
 
 
