@@ -210,7 +210,7 @@ def story(fleet: Fleet, folder: Path) -> list[Act]:
         ),
         Act("nothing", EDGE, ends=True),
         Act(
-            "the mail server is away for a minute", DIRECT, ends=False,
+            "the mail server is away for a minute", DIRECT, ends=True,  # the probes wait for it
             disturb=mail_server_is_away, when_with=second,
         ),
         Act(
