@@ -178,13 +178,13 @@ class Traffic:
             assert tally.silence < seconds, f"{name}: {tally}"
 
     def _traces(self, missing: set[str]) -> str:
-        """What the gateways' logs and queues say of messages that have not arrived."""
+        """What the hosts' logs and queues say of messages that have not arrived."""
         found = [f"missing: {sorted(missing)}"]
-        for gateway in self._gateways:
+        for host in (*self._gateways, self._mailstore):
             for subject in sorted(missing)[:3]:
                 log = f"journalctl --no-pager --quiet --grep={subject} | tail --lines=5"
-                found.append(f"{gateway.name}: {gateway.host.run(log)}")
-            found.append(f"{gateway.name}: {gateway.host.run('postqueue -p | tail --lines=8')}")
+                found.append(f"{host.name}: {host.host.run(log)}")
+            found.append(f"{host.name}: {host.host.run('postqueue -p | tail --lines=8')}")
         return "\n".join(found)
 
     def _ask(self) -> dict[str, dict[str, Any]]:

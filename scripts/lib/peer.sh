@@ -21,6 +21,9 @@ postconf -e \
   'smtpd_client_connection_count_limit = 0' \
   'smtpd_recipient_limit = 1000' \
   'smtpd_client_restrictions =' \
-  'smtputf8_enable = yes'
+  'smtputf8_enable = yes' \
+  'queue_run_delay = 5s' \
+  'minimal_backoff_time = 5s' \
+  'maximal_backoff_time = 10s'
 # The client host has no use for it; scripts/lab starts it on the mail store.
 systemctl disable postfix.service rbldnsd.service redis-server.service
