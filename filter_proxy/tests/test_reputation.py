@@ -242,9 +242,9 @@ def test_a_cache_of_many_values_shrinks_in_no_time():
     cache = Cache(200_000, 0)
     for n in range(200_000):
         cache.put(n, n, 60, now=0)
-    start = time.perf_counter()
+    start = time.process_time()
     cache.resize(1000, 0)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert len(cache) == 1000
     assert cache.get(199_000, 0) == Hit(199_000, stale=False)
 

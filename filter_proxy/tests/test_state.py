@@ -691,9 +691,9 @@ def test_far_more_than_may_wait_is_given_up_in_no_time():
     """Time that grew with the square of the number would be minutes."""
     pending = interface.Pending(most=1000)
     rows = [CountRow(Network(4, n, 32), "mx1", 300, 1, (n,)) for n in range(200_000)]
-    start = time.perf_counter()
+    start = time.process_time()
     pending.add_rows(rows)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert list(pending.rows.values()) == rows[-1000:]
 
 
