@@ -72,7 +72,7 @@ def replace(
         with _removed_on_failure(temporary):
             _expect(real, old)
             temporary.rename(real)
-        _sync_directory(real.parent)
+        sync_directory(real.parent)
     except OSError as error:
         msg = f"{real} was not changed: {error.filename or real}: {error.strerror}{_cure(error)}"
         raise CannotReplace(msg) from error
@@ -101,7 +101,7 @@ def put(path: str | Path, data: bytes, mode: int, uid: int = 0, gid: int = 0) ->
             _copy_attributes(real, descriptor)
         os.fsync(descriptor)
         temporary.rename(real)
-    _sync_directory(real.parent)
+    sync_directory(real.parent)
 
 
 def backup_name(path: str | Path) -> Path:
@@ -195,7 +195,8 @@ def _ignored(*numbers: int) -> Iterator[None]:
             raise
 
 
-def _sync_directory(folder: Path) -> None:
+def sync_directory(folder: Path) -> None:
+    """Have names that came into a folder, or went, on disk before it returns."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

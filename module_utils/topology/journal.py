@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -100,8 +99,4 @@ def close() -> None:
         FILE.unlink()
     except FileNotFoundError:
         return
-    folder = os.open(FILE.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    atomic.sync_directory(FILE.parent)

@@ -195,13 +195,14 @@ def at_boot(snapshot: Snapshot, store: Store) -> None:
     """
     found = provider_of(snapshot.state.imss_home).fronts
     for front in found:
-        if filter_state(front).enabled and not _unit(snapshot, front).enabled:
+        now, then = filter_state(front), _unit(snapshot, front)
+        if now.enabled and not then.enabled:
             services.systemctl("disable", "--quiet", *front.units)
-        if filter_state(front).installed and not _unit(snapshot, front).active:
+        if now.installed and not then.active:
             # Not waited for: this is a part of the boot that they wait for.
             services.systemctl("--no-block", "stop", *front.units)
     _put_back(list(snapshot.kept), store)
     _enable(snapshot)
     for front in found:
-        if filter_state(front).installed and _unit(snapshot, front).active:
+        if _unit(snapshot, front).active and filter_state(front).installed:
             services.systemctl("--no-block", "start", *front.units)
