@@ -97,31 +97,19 @@ state_problem:
   type: str
 """
 
-import time
-from pathlib import Path
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.health.host import HealthError, health
-from ansible.module_utils.topology.arguments import CONFIG_DIR
+from ansible.module_utils.calls import gateway_health as call
+from ansible.module_utils.calls.failure import CallError
+from ansible.module_utils.calls.options import OF_MODULE
 
 
 def main() -> None:
     """Count, and say it."""
-    module = AnsibleModule(
-        argument_spec={
-            "since": {"type": "float", "default": 0.0},
-            "seconds": {"type": "int", "default": 300},
-            **CONFIG_DIR,
-        },
-        supports_check_mode=True,
-    )
-    now = time.time()
-    since = module.params["since"] or now - module.params["seconds"]
+    module = AnsibleModule(argument_spec=OF_MODULE["gateway_health"], supports_check_mode=True)
     try:
-        found = health(Path(module.params["config_dir"]), since)
-    except HealthError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=False, now=round(now, 3), **found.facts())
+        module.exit_json(**call.run(module.params, check=module.check_mode))
+    except CallError as error:
+        module.fail_json(**error.result())
 
 
 if __name__ == "__main__":

@@ -260,118 +260,19 @@ forecast_table:
   elements: str
 """
 
-import signal
-from pathlib import Path
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.postfix.desired import to_text
-from ansible.module_utils.postfix.errors import PostfixError
-from ansible.module_utils.topology.arguments import (
-    CONFIG_DIR,
-    PORTS,
-    PROVIDER,
-    TOPOLOGY,
-    ports_of,
-    provider_in,
-)
-from ansible.module_utils.topology.diagnosis import differences, seen_topology
-from ansible.module_utils.topology.forecast import foreseen, told
-from ansible.module_utils.topology.goal import of_topology
-from ansible.module_utils.topology.heal import heal, look
-from ansible.module_utils.topology.report import facts
-from ansible.module_utils.topology.request import Keep, Outcome, Request
-from ansible.module_utils.topology.services import ServiceError
-from ansible.module_utils.topology.survey import SurveyError
-from ansible.module_utils.topology.switch import SwitchError, switch
-
-OPTIONS: dict[str, dict[str, Any]] = {
-    "topology": {**TOPOLOGY, "required": True},
-    "smtp_address": {"type": "str", "default": "127.0.0.1"},
-    "handover": {"type": "str", "choices": ["overlap", "plain"], "default": "overlap"},
-    "drain_seconds": {"type": "int", "default": 60},
-    "drain_action": {"type": "str", "choices": ["wait", "cut", "rollback"], "default": "cut"},
-    "watch_seconds": {"type": "int", "default": 5},
-    "repair": {"type": "bool", "default": False},
-    "snapshots": {"type": "int", "default": 10},
-    "snapshot_megabytes": {"type": "int", "default": 100},
-    "pending": {"type": "list", "elements": "str", "default": []},
-    "paths": {"type": "list", "elements": "str", "default": []},
-    "snapshot": {"type": "str", "default": ""},
-    "smtp_options": {"type": "dict", "default": {}},
-    "listen_addresses": {"type": "list", "elements": "str", "default": []},
-}
+from ansible.module_utils.calls import mail_topology as call
+from ansible.module_utils.calls.failure import CallError
+from ansible.module_utils.calls.options import OF_MODULE
 
 
 def main() -> None:
     """Move the host, and say what it took."""
-    module = AnsibleModule(
-        argument_spec={**OPTIONS, **PROVIDER, **CONFIG_DIR, **PORTS}, supports_check_mode=True
-    )
-    params: dict[str, Any] = module.params
-    # A lost connection does not end a move half way.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    module = AnsibleModule(argument_spec=OF_MODULE["mail_topology"], supports_check_mode=True)
     try:
-        request = _request(params)
-        if params["repair"]:
-            outcome = heal(look(request), check=module.check_mode)
-        else:
-            outcome = switch(request, check=module.check_mode)
-    except (SwitchError, SurveyError, ServiceError, PostfixError) as error:
-        module.fail_json(msg=str(error))
-    forecast = _forecast(outcome, request) if module.check_mode else {}
-    module.exit_json(**_result(outcome, request), **_diff(outcome, request), **forecast)
-
-
-def _request(params: dict[str, Any]) -> Request:
-    return Request(
-        topology=params["topology"],
-        config_dir=Path(params["config_dir"]),
-        ports=ports_of(params),
-        smtp_address=params["smtp_address"],
-        listen_addresses=tuple(params["listen_addresses"]),
-        handover=params["handover"],
-        drain_seconds=params["drain_seconds"],
-        drain_action=params["drain_action"],
-        watch_seconds=params["watch_seconds"],
-        keep=Keep(params["snapshots"], params["snapshot_megabytes"]),
-        pending=tuple(params["pending"]),
-        paths=tuple(params["paths"]),
-        begun=params["snapshot"],
-        options={name: to_text(value) for name, value in params["smtp_options"].items()},
-        provider=provider_in(params),
-    )
-
-
-def _result(outcome: Outcome, request: Request) -> dict[str, Any]:
-    return {
-        "changed": outcome.changed,
-        "before": seen_topology(outcome.before),
-        "wrong": differences(outcome.before, request.topology),
-        "steps": outcome.steps,
-        "handover": outcome.handover,
-        **outcome.costs,
-        **facts(outcome.after, request.topology),
-    }
-
-
-def _forecast(outcome: Outcome, request: Request) -> dict[str, Any]:
-    end = of_topology(request.topology, request.ports, outcome.master_cf)
-    forecast: dict[str, Any] = told(foreseen(outcome.before, request.pending), end)
-    return forecast
-
-
-def _diff(outcome: Outcome, request: Request) -> dict[str, Any]:
-    before = outcome.before.postfix.master_cf
-    file = str(request.config_dir / "master.cf")
-    return {
-        "diff": {
-            "before_header": file,
-            "after_header": file,
-            "before": before.decode("utf-8", "replace"),
-            "after": outcome.master_cf.decode("utf-8", "replace"),
-        }
-    }
+        module.exit_json(**call.run(module.params, check=module.check_mode))
+    except CallError as error:
+        module.fail_json(**error.result())
 
 
 if __name__ == "__main__":

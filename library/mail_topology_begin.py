@@ -132,61 +132,19 @@ linked:
   sample: [/opt/sender-filter/releases/0.3.0-cp311]
 """
 
-from pathlib import Path
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.postfix.errors import PostfixError
-from ansible.module_utils.snapshots.store import Store
-from ansible.module_utils.topology import passing
-from ansible.module_utils.topology.arguments import (
-    CONFIG_DIR,
-    PORTS,
-    PROVIDER,
-    TOPOLOGY,
-    ports_of,
-    provider_in,
-)
-from ansible.module_utils.topology.diagnosis import differences, seen_topology
-from ansible.module_utils.topology.request import Request
-from ansible.module_utils.topology.survey import SurveyError
-from ansible.module_utils.topology.switch import SwitchError, begin
-
-OPTIONS: dict[str, dict[str, Any]] = {
-    "topology": {**TOPOLOGY, "required": True},
-    "paths": {"type": "list", "elements": "str", "default": []},
-    "repair": {"type": "bool", "default": False},
-}
+from ansible.module_utils.calls import mail_topology_begin as call
+from ansible.module_utils.calls.failure import CallError
+from ansible.module_utils.calls.options import OF_MODULE
 
 
 def main() -> None:
     """Look, and keep the host."""
-    module = AnsibleModule(
-        argument_spec={**OPTIONS, **PROVIDER, **CONFIG_DIR, **PORTS}, supports_check_mode=True
-    )
-    params: dict[str, Any] = module.params
+    module = AnsibleModule(argument_spec=OF_MODULE["mail_topology_begin"], supports_check_mode=True)
     try:
-        request = Request(
-            topology=params["topology"],
-            config_dir=Path(params["config_dir"]),
-            ports=ports_of(params),
-            smtp_address="127.0.0.1",
-            options={},
-            paths=tuple(params["paths"]),
-            provider=provider_in(params),
-        )
-        snapshot, survey = begin(request, repair=params["repair"], check=module.check_mode)
-    except (SwitchError, SurveyError, PostfixError) as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(
-        changed=False,
-        snapshot=snapshot,
-        seen=seen_topology(survey),
-        differences=differences(survey, request.topology),
-        listen_addresses=survey.listen_addresses(),
-        way_to_postfix=passing.way_in(survey),
-        linked=sorted(Store().linked()),
-    )
+        module.exit_json(**call.run(module.params, check=module.check_mode))
+    except CallError as error:
+        module.fail_json(**error.result())
 
 
 if __name__ == "__main__":

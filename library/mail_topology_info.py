@@ -178,81 +178,19 @@ obstacles:
   elements: str
 """
 
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.postfix.errors import PostfixError
-from ansible.module_utils.snapshots.store import Store
-from ansible.module_utils.topology import effective, fronts, journal, record, run_time
-from ansible.module_utils.topology.arguments import (
-    CONFIG_DIR,
-    PORTS,
-    PROVIDER,
-    TOPOLOGY,
-    ports_of,
-    provider_in,
-)
-from ansible.module_utils.topology.preflight import obstacles
-from ansible.module_utils.topology.report import facts
-from ansible.module_utils.topology.risks import PARAMETERS, risks
-from ansible.module_utils.topology.services import wait_until
-from ansible.module_utils.topology.survey import Survey, SurveyError, filter_state, take
-
-BACK_SECONDS = 3.0  # a filter that has crashed is back in less
+from ansible.module_utils.calls import mail_topology_info as call
+from ansible.module_utils.calls.failure import CallError
+from ansible.module_utils.calls.options import OF_MODULE
 
 
 def main() -> None:
     """Look, and say what was seen."""
-    module = AnsibleModule(
-        argument_spec={"topology": TOPOLOGY, **PROVIDER, **CONFIG_DIR, **PORTS},
-        supports_check_mode=True,
-    )
-    params: dict[str, Any] = module.params
+    module = AnsibleModule(argument_spec=OF_MODULE["mail_topology_info"], supports_check_mode=True)
     try:
-        survey = _look(params)
-        settings = effective.read(survey, PARAMETERS)
-    except (SurveyError, PostfixError) as error:
-        module.fail_json(msg=str(error))
-    topology = params["topology"] or record.declared()
-    if topology is None:
-        module.fail_json(
-            msg="no topology is declared: set mail_topology in the inventory, or bring the host "
-            f"into one by a play (there is no {record.FILE})"
-        )
-    found = facts(survey, topology)
-    found["differences"] += journal.unfinished()
-    module.exit_json(
-        changed=False,
-        declared=topology,
-        **found,
-        listen_addresses=survey.listen_addresses(),
-        risks=[asdict(one) for one in risks(survey, topology, settings)],
-        snapshots=_snapshots(),
-        run_time=run_time.entries(survey),
-        obstacles=obstacles(survey, topology),
-    )
-
-
-def _look(params: dict[str, Any]) -> Survey:
-    """The host, after a filter that systemd is starting again has had the time for it."""
-
-    def look() -> Survey:
-        return take(Path(params["config_dir"]), ports_of(params), provider_in(params))
-
-    survey = look()
-    if any(survey.front(front).waits for front in fronts.ALL):
-        wait_until(lambda: not any(filter_state(one).waits for one in fronts.ALL), BACK_SECONDS)
-        survey = look()
-    return survey
-
-
-def _snapshots() -> list[dict[str, str]]:
-    return [
-        {"name": one.name, "topology": one.state.topology, "before": one.before}
-        for one in Store().readable()
-    ]
+        module.exit_json(**call.run(module.params, check=module.check_mode))
+    except CallError as error:
+        module.fail_json(**error.result())
 
 
 if __name__ == "__main__":

@@ -96,59 +96,21 @@ forecast_table:
   elements: str
 """
 
-import signal
-from pathlib import Path
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.postfix.errors import PostfixError
-from ansible.module_utils.snapshots.store import Store
-from ansible.module_utils.topology.arguments import CONFIG_DIR
-from ansible.module_utils.topology.diagnosis import seen_topology
-from ansible.module_utils.topology.forecast import told
-from ansible.module_utils.topology.report import facts
-from ansible.module_utils.topology.request import Outcome
-from ansible.module_utils.topology.restore import goal_of
-from ansible.module_utils.topology.survey import SurveyError
-from ansible.module_utils.topology.switch import LAST, SwitchError, rollback
+from ansible.module_utils.calls import mail_topology_rollback as call
+from ansible.module_utils.calls.failure import CallError
+from ansible.module_utils.calls.options import OF_MODULE
 
 
 def main() -> None:
     """Bring the host back, and say how it is."""
     module = AnsibleModule(
-        argument_spec={"name": {"type": "str", "default": LAST}, **CONFIG_DIR},
-        supports_check_mode=True,
+        argument_spec=OF_MODULE["mail_topology_rollback"], supports_check_mode=True
     )
-    # A lost connection does not end a move half way.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    config_dir = Path(module.params["config_dir"])
     try:
-        name, outcome = rollback(config_dir, module.params["name"], check=module.check_mode)
-    except (SwitchError, SurveyError, PostfixError) as error:
-        module.fail_json(msg=str(error))
-    seen = seen_topology(outcome.after)
-    module.exit_json(
-        changed=outcome.changed,
-        snapshot=name,
-        steps=outcome.steps,
-        seen=seen,
-        **outcome.costs,
-        table=facts(outcome.after, seen)["table"],
-        **(_forecast(name, outcome, config_dir) if module.check_mode else {}),
-    )
-
-
-def _forecast(name: str, outcome: Outcome, config_dir: Path) -> dict[str, Any]:
-    store, file = Store(), str(config_dir / "master.cf")
-    return {
-        **told(outcome.before, goal_of(store.load(name), store)),
-        "diff": {
-            "before_header": file,
-            "after_header": file,
-            "before": outcome.before.postfix.master_cf.decode("utf-8", "replace"),
-            "after": outcome.master_cf.decode("utf-8", "replace"),
-        },
-    }
+        module.exit_json(**call.run(module.params, check=module.check_mode))
+    except CallError as error:
+        module.fail_json(**error.result())
 
 
 if __name__ == "__main__":

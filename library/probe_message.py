@@ -95,67 +95,19 @@ seconds:
   type: float
 """
 
-import functools
-import socket
-import time
-from typing import Any
-from uuid import uuid4
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.health import host
-from ansible.module_utils.health.message import ProbeError, Way, follow, own_address, send
-from ansible.module_utils.topology.arguments import TOPOLOGY
-
-OPTIONS: dict[str, dict[str, Any]] = {
-    "recipient": {"type": "str", "required": True},
-    "sender": {"type": "str", "default": ""},
-    "topology": {**TOPOLOGY, "required": True},
-    "address": {"type": "str", "default": ""},
-    "seconds": {"type": "int", "default": 60},
-    "provider": {"type": "str", "choices": ["native", "imss"], "default": "native"},
-    "listen_port": {"type": "int", "default": 25},
-    "scan_port": {"type": "int", "default": 10025},
-}
+from ansible.module_utils.calls import probe_message as call
+from ansible.module_utils.calls.failure import CallError
+from ansible.module_utils.calls.options import OF_MODULE
 
 
 def main() -> None:
     """Send, follow, and say which way it went."""
-    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
-    params: dict[str, Any] = module.params
-    if module.check_mode:
-        module.exit_json(skipped=True, msg="a message is sent outside check mode alone")
-    way = Way(
-        params["topology"],
-        params["provider"] == "native",
-        params["listen_port"],
-        params["scan_port"],
-    )
-    message_id = f"<probe-{uuid4().hex}@{socket.gethostname()}>"
-    began = time.time()
+    module = AnsibleModule(argument_spec=OF_MODULE["probe_message"], supports_check_mode=True)
     try:
-        sent = send(
-            params["address"] or own_address(),
-            way.port,
-            params["sender"],
-            params["recipient"],
-            message_id,
-        )
-        journey = follow(
-            sent,
-            way,
-            functools.partial(host.mail_lines, began),
-            functools.partial(host.records, began),
-            params["seconds"],
-        )
-    except (ProbeError, host.HealthError) as error:
-        module.fail_json(msg=str(error), message_id=message_id)
-    module.exit_json(
-        changed=False,
-        message_id=message_id,
-        since=round(began, 3),
-        hops=journey.hops,
-        seconds=journey.seconds,
-    )
+        module.exit_json(**call.run(module.params, check=module.check_mode))
+    except CallError as error:
+        module.fail_json(**error.result())
 
 
 if __name__ == "__main__":

@@ -78,58 +78,19 @@ python:
   type: str
 """
 
-import os
-from pathlib import Path
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.releases import environment
-from ansible.module_utils.releases.environment import UnusableError
-from ansible.module_utils.releases.program import Program
-
-OPTIONS: dict[str, dict[str, Any]] = {
-    "home": {"type": "path", "required": True},
-    "dir": {"type": "path", "required": True},
-    "archive": {"type": "path", "required": True},
-    "command": {"type": "str", "required": True},
-    "modules": {"type": "list", "elements": "str", "default": []},
-    "kept": {"type": "list", "elements": "path", "default": []},
-    "sent": {"type": "path"},
-}
+from ansible.module_utils.calls import wheel_release as call
+from ansible.module_utils.calls.failure import CallError
+from ansible.module_utils.calls.options import OF_MODULE
 
 
 def main() -> None:
     """Install it, or say what that takes."""
-    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
-    os.umask(0o022)  # everybody may read what is installed here
+    module = AnsibleModule(argument_spec=OF_MODULE["wheel_release"], supports_check_mode=True)
     try:
-        module.exit_json(**_install(module))
-    except (UnusableError, OSError) as error:
-        module.fail_json(msg=f"{module.params['dir']}: not installed: {error}")
-
-
-def _install(module: AnsibleModule) -> dict[str, Any]:
-    params: dict[str, Any] = module.params
-    program = Program(Path(params["home"]), params["command"])
-    release, former = Path(params["dir"]), program.in_use()
-    there = former == release or environment.is_whole(release, params["command"])
-    unlinked = program.unlinked(release)
-    result: dict[str, Any] = {
-        "changed": not there or bool(unlinked),
-        "release": str(former or ""),
-        "linked": [str(link) for link in unlinked],
-        "diff": {"before": f"{former or 'no release'}\n", "after": f"{release}\n"},
-    }
-    if module.check_mode:
-        return result
-    if not there and params["sent"] is None:
-        return {**result, "changed": False, "python": environment.version(environment.python())}
-    if not there:
-        program.install(release, Path(params["sent"]), params["modules"])
-    program.use(release)
-    if not there:
-        program.forget([release, *([former] if former else []), *map(Path, params["kept"])])
-    return result
+        module.exit_json(**call.run(module.params, check=module.check_mode))
+    except CallError as error:
+        module.fail_json(**error.result())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The parameters that the topology modules share."""
+"""What the topology modules are given, as this package's own types."""
 
 from __future__ import annotations
 
@@ -6,24 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from .imss import provider_of
-from .model import TOPOLOGIES, Ports
+from .model import Ports
 from .provider import Provider
-
-PORTS: dict[str, dict[str, Any]] = {
-    "listen_port": {"type": "int", "default": 25},
-    "smtp_port": {"type": "int", "default": 2500},
-    "inline_port": {"type": "int", "default": 10020},
-    "after_filter_port": {"type": "int", "default": 10021},
-    "scan_port": {"type": "int", "default": 10025},
-    "reinjection_port": {"type": "int", "default": 10026},
-}
-CONFIG_DIR: dict[str, dict[str, Any]] = {"config_dir": {"type": "path", "default": "/etc/postfix"}}
-PROVIDER: dict[str, dict[str, Any]] = {
-    "provider": {"type": "str", "choices": ["native", "imss"], "default": "native"},
-    "imss_home": {"type": "path", "default": "/opt/trend/imss"},
-    "clients": {"type": "str", "choices": ["relay", "pass"], "default": "relay"},
-}
-TOPOLOGY: dict[str, Any] = {"type": "str", "choices": list(TOPOLOGIES)}
 
 
 def ports_of(params: Mapping[str, Any]) -> Ports:

@@ -84,3 +84,11 @@ def test_an_edit_made_in_edge_is_not_lost_on_the_way_back(one_gateway: LabHost) 
     finally:
         one_gateway.write("/etc/postfix/master.cf", one_gateway.read("/root/before/master.cf"))
         one_gateway.run("postfix reload")
+
+
+def test_without_pipelining_ansible_sends_the_modules_itself(one_gateway: LabHost) -> None:
+    one_gateway.run("rm -r /opt/sender-filter/releases")
+    run(ENABLE, one_gateway, "--extra-vars", "ansible_pipelining=false")
+    assert "senderfilter" in one_gateway.owner_of(25, "0.0.0.0")
+    run(DISABLE, one_gateway, "--extra-vars", "ansible_pipelining=false")
+    assert "master" in one_gateway.owner_of(25, "0.0.0.0")

@@ -75,8 +75,7 @@ def test_a_session_that_runs_is_waited_for(
     for output in module.output_of_each().values():
         assert '"handover": "in place"' in output, output
         # The mail of the tests before runs on: its sessions may count as well, and end in time.
-        running = re.search(r'"sessions_running": (\d+)', output)
-        assert running and int(running[1]) >= 1, output
+        assert re.search(r'"sessions_running": [1-9]', output), output
         assert '"sessions_cut": 1' in output, output
         assert WAITING[before, after] in output, output
     for session in sessions:
