@@ -1,9 +1,9 @@
 """Has a host do what a module of this project does, without Ansible's own library for modules.
 
-With each module Ansible sends some sixty files of its own, which the host's Python compiles anew in
-each call; on a fleet that is more work than most modules do. What ours do needs nothing of it
-(`module_utils/calls`): parameters are checked here, by the same specs, and the code is sent as it
-is, with what Python has compiled of it. A host whose Python is of another version compiles it.
+With each module Ansible sends more than fifty files of its own, which the host's Python compiles
+anew in each call; on a fleet that is more work than most modules do. What ours do needs nothing of
+it (`module_utils/calls`): parameters are checked here, by the same specs, and the code is sent as
+it is, with what Python has compiled of it. A host whose Python is of another version compiles it.
 
 Where that cannot be, the module itself is sent in Ansible's way and does the same: without
 pipelining, in the background (`async`), for another host (`delegate_to`), or where Ansible has to
@@ -62,10 +62,8 @@ def pack() -> bytes:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in [SOURCE / "__init__.py", *_sources()]:
             name = f"{NAME}/{path.relative_to(SOURCE)}"
-            for suffix, data in (("", path.read_bytes()), ("c", _compiled(path))):
-                archive.writestr(
-                    zipfile.ZipInfo(f"{name}{suffix}", LONG_AGO), data, zipfile.ZIP_DEFLATED
-                )
+            archive.writestr(_file(name), path.read_bytes())
+            archive.writestr(_file(f"{name}c"), _compiled(path))
     return buffer.getvalue()
 
 
