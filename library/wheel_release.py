@@ -1,19 +1,20 @@
 #!/usr/bin/python
 # Copyright: (c) 2026, Sender Filter Toolkit maintainers
 # MIT License (see LICENSE)
-"""Installs a release of one of this project's programs out of its archive."""
+"""Installs a release of one of this project's programs, and its configuration with it."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: wheel_release
-short_description: Install a release of one of this project's programs, and make it the current one
+short_description: Install a release of one of this project's programs, with its configuration
 description:
   - A release is a virtual environment that C(scripts/wheelhouse) filled on the control node, for
     each version of Python. Of the archive only the part for the host's own Python is sent, and only
     if the release is not there yet, or not whole.
-  - Releases lie beside each other. C(current) leads to the one in use, and is changed in one step.
+  - Releases lie beside each other. C(current) leads to the one in use, and is changed in one step,
+    after the new release has found the new configuration sound and that is in place.
   - Needs neither a registry nor pip on the host. What is in use already costs one call.
 options:
   home:
@@ -37,6 +38,36 @@ options:
     type: list
     elements: str
     default: []
+  files:
+    description: The program's configuration and units, as M(config_files) takes them.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Where the file belongs.
+        type: path
+        required: true
+      content:
+        description: The whole content.
+        type: str
+      secret:
+        description: The same, for a file that nobody may see.
+        type: str
+      mode:
+        description: The permissions, as an octal number in quotes.
+        type: str
+        default: "0644"
+      group:
+        description: The group that owns the file.
+        type: str
+        default: ""
+  checks:
+    description: Commands that find the files sound before any of them, and the release, is in use;
+      as M(config_files) takes them. In check mode a release that is not there yet is not called.
+    type: list
+    elements: list
+    default: []
   kept:
     description: Releases that stay beside the one in use and the new one. All others are taken away
       when a new one comes.
@@ -48,6 +79,8 @@ options:
     type: path
 notes:
   - Supports check mode and diff.
+seealso:
+  - module: config_files
 author:
   - Sender Filter Toolkit maintainers
 """
@@ -56,10 +89,18 @@ EXAMPLES = r"""
 - name: The filter is installed
   wheel_release:
     home: /opt/sender-filter
-    dir: /opt/sender-filter/releases/0.1.0-be19b9df
-    archive: /var/cache/sender-filter-0.1.0-be19b9df.tar
+    dir: /opt/sender-filter/releases/0.3.0
+    archive: /var/cache/sender-filter-0.3.0.tar
     command: senderfilter
     modules: [sender_filter.cli.serve, sender_filter.cli.scan_reports]
+    files:
+      - path: /etc/sender-filter/config.toml
+        content: "{{ lookup('ansible.builtin.template', 'config.toml.j2') }}"
+    checks:
+      - - /opt/sender-filter/releases/0.3.0/bin/senderfilter
+        - check-config
+        - --config
+        - "%s/config.toml"
 """
 
 RETURN = r"""
@@ -69,6 +110,11 @@ release:
   type: str
 linked:
   description: The links that were changed, or in check mode would be.
+  returned: success
+  type: list
+  elements: str
+changed_files:
+  description: The files that were written, or in check mode would be.
   returned: success
   type: list
   elements: str

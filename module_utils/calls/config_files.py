@@ -16,14 +16,22 @@ from .failure import CallError
 
 def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """Stage, check, and put in place."""
-    files: list[dict[str, Any]] = params["files"]
+    return written(params["files"], params["checks"], check=check)
+
+
+def written(files: list[dict[str, Any]], checks: list[list[Any]], *, check: bool) -> dict[str, Any]:
+    """Which of the files had to be written, and are now; with `check` they are not.
+
+    Raises:
+        CallError: the new files are refused, and none was written; or one cannot be.
+    """
     _refuse_unusable(files)
     changed = [file for file in files if _differs(file)]
     diff = [_diff(file) for file in changed]
     if changed:
         with tempfile.TemporaryDirectory() as staging:
             _stage(files, Path(staging))
-            _run_checks(params["checks"], staging)
+            _run_checks(checks, staging)
         if not check:
             _put_all(changed)
     return {

@@ -25,10 +25,9 @@ PROVIDER: Options = {
 HOST: Options = {**PROVIDER, **CONFIG_DIR, **PORTS}
 TOPOLOGY: dict[str, Any] = {"type": "str", "choices": list(TOPOLOGIES)}
 
-FILE: dict[str, Any] = {
+FILES: dict[str, Any] = {
     "type": "list",
     "elements": "dict",
-    "required": True,
     "options": {
         "path": {"type": "path", "required": True},
         "content": {"type": "str"},
@@ -40,10 +39,12 @@ FILE: dict[str, Any] = {
     "mutually_exclusive": [("content", "secret")],
 }
 
+CHECKS: dict[str, Any] = {"type": "list", "elements": "list", "default": []}
+
 OF_MODULE: dict[str, Options] = {
     "config_files": {
-        "files": FILE,
-        "checks": {"type": "list", "elements": "list", "default": []},
+        "files": {**FILES, "required": True},
+        "checks": CHECKS,
     },
     "gateway_health": {
         "since": {"type": "float", "default": 0.0},
@@ -94,6 +95,8 @@ OF_MODULE: dict[str, Options] = {
         "archive": {"type": "path", "required": True},
         "command": {"type": "str", "required": True},
         "modules": {"type": "list", "elements": "str", "default": []},
+        "files": {**FILES, "default": []},
+        "checks": CHECKS,
         "kept": {"type": "list", "elements": "path", "default": []},
         "sent": {"type": "path"},
     },

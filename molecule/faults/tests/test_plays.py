@@ -14,8 +14,7 @@ INTERRUPTED_PLAYS = 3
 TASKS = {
     EDGE: [
         "Way is free, and the host is kept as it is",
-        "Release is installed, and the one in use",
-        "Configuration, lists and units are in place",
+        "Release, configuration, lists and units are in place",
         "Gateway is in topology edge",
         "Port table",
     ],
