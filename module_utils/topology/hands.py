@@ -307,7 +307,11 @@ class Hands:
         listen = self.ports.listen
         left = self._drain(lambda: len(self._former & sessions.on(listen)))
         if left and self.request.drain_action == "cut":
-            sessions.end(listen, self._former)
+            try:
+                sessions.end(listen, self._former)
+            except OSError as error:
+                msg = f"{left} sessions cannot be ended ({error}): set drain_action to wait"
+                raise services.ServiceError(msg) from error
 
     def note_former_sessions(self) -> None:
         """Remember who is here: Postfix serves them to their end as it was."""

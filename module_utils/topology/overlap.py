@@ -54,7 +54,7 @@ def _unable(survey: Survey) -> str:
     try:
         listeners = survey.on(survey.ports.listen)
         alone = [one.address for one in listeners if not steering.shareable(one)]
-    except (OSError, steering.SteeringError) as error:
+    except OSError as error:
         return str(error)
     return f"the socket on {alone[0]} was made without SO_REUSEPORT" if alone else ""
 
@@ -169,7 +169,7 @@ class _Overlap:
     ) -> None:
         try:
             steering.steer(listeners, member, ourselves=ourselves)
-        except (OSError, steering.SteeringError) as error:
+        except OSError as error:
             msg = f"new connections cannot be steered: {error}"
             raise services.ServiceError(msg) from error
 

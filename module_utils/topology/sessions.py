@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import select
-import signal
 import socket
 import time
 from collections.abc import Callable
 
 from . import passing
+from .borrowing import borrowed
 from .fronts import SERVICE_UNITS
 from .socket_table import LISTEN, Socket
 from .sockets import Listener, Process, listening, processes_by_inode, read_tables
@@ -27,12 +25,27 @@ def on(port: int) -> frozenset[Ends]:
 
 
 def end(port: int, connections: frozenset[Ends]) -> None:
-    """End the processes that serve these connections on a port."""
+    """End these connections on a port: for who serves one it looks as if the client had left.
+
+    The process is left alone. Of a child that dies before it has served one client to the end,
+    master(8) believes that its service is broken, and starts no other for a minute.
+
+    Raises:
+        BorrowError: the kernel forbids it.
+    """
     rows = [row for row in _connections(port) if (row.address, row.peer) in connections]
     owners = processes_by_inode({row.inode for row in rows if row.inode})
-    for process in {each for processes in owners.values() for each in processes}:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process.pid, signal.SIGTERM)
+    for inode, processes in owners.items():
+        _shut(processes[0], inode)
+
+
+def _shut(process: Process, inode: int) -> None:
+    try:
+        with borrowed(process, inode) as connection:
+            connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        if inode in processes_by_inode({inode}):  # else it has gone by itself
+            raise
 
 
 def of_filter(port: int) -> int:

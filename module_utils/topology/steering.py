@@ -4,22 +4,20 @@ Sockets that share an address by SO_REUSEPORT form a group, and the kernel deals
 to its members by a hash. A classic BPF program that returns k deals them to the k-th member, in the
 order in which they joined. A number out of range means the hash again.
 
-Source: socket(7), SO_REUSEPORT and SO_ATTACH_REUSEPORT_CBPF; pidfd_getfd(2), Linux 5.6.
+Source: socket(7), SO_REUSEPORT and SO_ATTACH_REUSEPORT_CBPF.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import os
 import socket
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from .socket_table import PROC
+from .borrowing import borrowed
 from .sockets import Listener
 
-_PIDFD_GETFD = 438  # the same number on every architecture
 _SO_ATTACH_REUSEPORT_CBPF = 51
 _SO_DETACH_REUSEPORT_BPF = 68
 _LD_W_ABS, _TAX, _JEQ_X, _RET_K = 0x20, 0x07, 0x1D, 0x06  # classic BPF, linux/bpf_common.h
@@ -27,45 +25,9 @@ _NETWORK_HEADER = 0xFFF00000  # SKF_NET_OFF, linux/filter.h
 _SOURCE_AND_DESTINATION = {"ipv4": (12, 16, 1), "ipv6": (8, 24, 4)}  # offsets; words of an address
 
 
-class SteeringError(Exception):
-    """The kernel does not let us steer; the text says why."""
-
-
-@contextlib.contextmanager
-def borrowed(listener: Listener) -> Iterator[socket.socket]:
-    """A descriptor of our own for another process's listening socket.
-
-    Raises:
-        SteeringError: the socket or its process is gone, or the kernel forbids it.
-    """
-    process = listener.processes[0]
-    pidfd = os.pidfd_open(process.pid)
-    try:
-        number = _descriptor(process.pid, listener.inode)
-        libc = ctypes.CDLL(None, use_errno=True)
-        copy = libc.syscall(_PIDFD_GETFD, pidfd, number, 0)
-        if copy < 0:
-            reason = os.strerror(ctypes.get_errno())
-            msg = f"the socket of {process} cannot be borrowed: {reason}"
-            raise SteeringError(msg)
-    finally:
-        os.close(pidfd)
-    with socket.socket(fileno=copy) as borrowed_socket:
-        yield borrowed_socket
-
-
-def _descriptor(pid: int, inode: int) -> int:
-    for file in (PROC / str(pid) / "fd").iterdir():
-        with contextlib.suppress(OSError):  # closed meanwhile
-            if str(file.readlink()) == f"socket:[{inode}]":
-                return int(file.name)
-    msg = f"process {pid} no longer has socket {inode}"
-    raise SteeringError(msg)
-
-
 def shareable(listener: Listener) -> bool:
     """Whether another socket of the same user may listen beside this one."""
-    with borrowed(listener) as sock:
+    with _borrowed(listener) as sock:
         return bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT))
 
 
@@ -78,7 +40,7 @@ def steer(listeners: Iterable[Listener], member: int, *, ourselves: int | None =
         code = _program(listener.family, member, member if ourselves is None else ourselves)
         instructions = ctypes.create_string_buffer(code, len(code))
         program = struct.pack("@HP", len(code) // 8, ctypes.addressof(instructions))
-        with borrowed(listener) as sock:
+        with _borrowed(listener) as sock:
             sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_REUSEPORT_CBPF, program)
 
 
@@ -101,5 +63,9 @@ def _program(family: str, others: int, ourselves: int) -> bytes:
 def release(listeners: Iterable[Listener]) -> None:
     """Take the program off again; a group without one deals by the hash."""
     for listener in listeners:
-        with borrowed(listener) as sock, contextlib.suppress(FileNotFoundError):
+        with _borrowed(listener) as sock, contextlib.suppress(FileNotFoundError):
             sock.setsockopt(socket.SOL_SOCKET, _SO_DETACH_REUSEPORT_BPF, 0)
+
+
+def _borrowed(listener: Listener) -> contextlib.AbstractContextManager[socket.socket]:
+    return borrowed(listener.processes[0], listener.inode)

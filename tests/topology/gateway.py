@@ -23,6 +23,7 @@ from topology.real_sockets import bind_apart
 
 from module_utils.topology import fronts, model, sockets, steering
 from module_utils.topology.between import AFTER
+from module_utils.topology.borrowing import borrowed
 from module_utils.topology.model import Ports
 from module_utils.topology.native import NATIVE
 from module_utils.topology.request import Request
@@ -223,7 +224,10 @@ class Gateway:
         """Whether a program deals the connections of port `listen`; it is gone afterwards."""
         found = False
         for one in self.survey().on(self.ports.listen):
-            with steering.borrowed(one) as sock, contextlib.suppress(OSError):  # there is none
+            with (
+                borrowed(one.processes[0], one.inode) as sock,
+                contextlib.suppress(OSError),
+            ):  # there is none
                 sock.setsockopt(socket.SOL_SOCKET, steering._SO_DETACH_REUSEPORT_BPF, 0)
                 found = True
         return found

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import socket
 import subprocess
 import sys
@@ -87,20 +86,25 @@ def test_a_connection_is_named_by_both_its_ends_while_somebody_serves_it() -> No
         assert sessions.on(port) == frozenset()
 
 
-def test_the_processes_of_some_sessions_are_ended_and_no_others() -> None:
+def test_some_sessions_are_ended_and_no_others_and_no_process() -> None:
     with listening() as server, contextlib.ExitStack() as opened:
         port = port_of(server)
-        children, ends = [], []
+        clients, children, ends = [], [], []
         for _ in range(2):
-            client = opened.enter_context(socket.create_connection(("127.0.0.1", port)))
+            client = opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
             with server.accept()[0] as session:
                 children.append(opened.enter_context(process_with(session)))
+            clients.append(client)
             ends.append(("127.0.0.1", client.getsockname()[:2]))
         sessions.end(port, frozenset(ends[:1]))
-        assert children[0].wait(10) == -signal.SIGTERM
-        assert children[1].poll() is None
-        assert sessions.on(port) == frozenset(ends[1:])
-        sessions.end(port, frozenset(ends[:1]))  # they have gone
+        assert clients[0].recv(1) == b""
+        assert [child.poll() for child in children] == [None, None]
+        clients[1].setblocking(False)
+        with pytest.raises(BlockingIOError):
+            clients[1].recv(1)
+        children[0].kill()
+        children[0].wait(10)
+        sessions.end(port, frozenset(ends[:1]))  # it has gone
 
 
 @contextlib.contextmanager

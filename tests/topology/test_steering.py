@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from real_sockets import child_with, inode_of, listening, needs_ipv6, port_of
 
+from module_utils.topology.borrowing import BorrowError, borrowed
 from module_utils.topology.sockets import Process, listeners
-from module_utils.topology.steering import SteeringError, borrowed, release, shareable, steer
+from module_utils.topology.steering import release, shareable, steer
 from module_utils.topology.survey import host_has_ipv6
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -149,7 +150,7 @@ def test_a_borrowed_socket_is_the_other_processs_own_and_stays_open_there() -> N
         one.close()
         (found,) = listeners({port})
         assert [process.pid for process in found.processes] == [child]
-        with borrowed(found) as copy:
+        with borrowed(found.processes[0], found.inode) as copy:
             assert copy.getsockname() == ("127.0.0.1", port)
             assert inode_of(copy) == found.inode
         assert [f.inode for f in listeners({port})] == [found.inode]
@@ -158,7 +159,7 @@ def test_a_borrowed_socket_is_the_other_processs_own_and_stays_open_there() -> N
 def test_a_socket_that_is_gone_cannot_be_borrowed() -> None:
     with listening() as one:
         (found,) = listeners({port_of(one)})
-    with pytest.raises(SteeringError, match=f"process {os.getpid()} no longer has socket"):
+    with pytest.raises(BorrowError, match=f"process {os.getpid()} no longer has socket"):
         shareable(found)
 
 
@@ -166,5 +167,5 @@ def test_a_process_that_is_gone_has_nothing_to_borrow() -> None:
     with listening() as one, child_with(one) as child:
         (found,) = listeners({port_of(one)})
     gone = replace(found, processes=(Process(child, "gone", ""),))
-    with pytest.raises(OSError, match="No such process"):
+    with pytest.raises(BorrowError, match="has ended"):
         shareable(gone)
