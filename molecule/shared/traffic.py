@@ -19,6 +19,11 @@ from lab_hosts import STORE, Client, LabHost, MailStore, eventually, exec_on, hu
 REMOTE = Path(__file__).with_name("mail_traffic.py").read_text(encoding="utf-8")
 PAUSE_SECONDS = 4.0
 CONNECTIONS_PER_SECOND = 5
+STATE_OF_HOST = (  # what may keep a message from arriving
+    "postqueue -p | tail --lines=8",
+    "ps -eo pid,ppid,stat,etimes,time,args --sort=-time | head --lines=12",
+    "journalctl --no-pager --quiet --lines=12 -t postfix/master -t postfix/qmgr -t amavis",
+)
 
 
 @dataclass
@@ -184,7 +189,7 @@ class Traffic:
             for subject in sorted(missing)[:3]:
                 log = f"journalctl --no-pager --quiet --grep={subject} | tail --lines=5"
                 found.append(f"{host.name}: {host.host.run(log)}")
-            found.append(f"{host.name}: {host.host.run('postqueue -p | tail --lines=8')}")
+            found += [f"{host.name}: {host.host.run(look).stdout}" for look in STATE_OF_HOST]
         return "\n".join(found)
 
     def _ask(self) -> dict[str, dict[str, Any]]:
