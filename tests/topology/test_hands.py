@@ -335,6 +335,20 @@ def test_only_who_was_here_before_is_cut(direct: Gateway, monkeypatch: pytest.Mo
     assert (one.outcome.sessions_running, one.outcome.sessions_cut) == (1, 1)
 
 
+def test_who_cannot_be_cut_is_a_reason_to_go_back(
+    direct: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(hands_module.sessions, "end", forbidden)
+    one = hands_of(direct, model.INLINE, drain_seconds=0.1, drain_action="cut")
+    with direct.session():
+        one.note_former_sessions()
+        with pytest.raises(ServiceError, match="cannot be ended .*: set drain_action to wait"):
+            one.drain_former()
+
+
 @pytest.mark.usefixtures("_short")
 def test_without_anybody_from_before_nobody_is_cut(
     direct: Gateway, monkeypatch: pytest.MonkeyPatch
