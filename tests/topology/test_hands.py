@@ -345,7 +345,7 @@ def test_who_cannot_be_cut_is_a_reason_to_go_back(
     one = hands_of(direct, model.INLINE, drain_seconds=0.1, drain_action="cut")
     with direct.session():
         one.note_former_sessions()
-        with pytest.raises(ServiceError, match="cannot be ended .*: set drain_action to wait"):
+        with pytest.raises(ServiceError, match=r"cannot be ended .*: set drain_action to wait"):
             one.drain_former()
 
 

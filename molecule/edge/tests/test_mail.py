@@ -24,6 +24,7 @@ GTUBE = b"XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X\r
 # In two parts, so that a scanner does not take this file away.
 EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + rb"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 MANY, AT_ONCE = 80, 20
+LOCK_MILLISECONDS = 9000  # ten attempts with a second between them
 
 
 def one_line(header: str) -> str:
@@ -92,6 +93,21 @@ def test_spamassassin_stops_gtube(gateway: LabHost, client: Client, mailstore: M
     assert "Blocked SPAM" in gateway.log_line("amavis", f"Queue-ID: {queued}")
     assert "discarded" in gateway.log_line("postfix/scan/smtp", f"{queued}: to=")
     assert mailstore.stored(subject) == []
+
+
+def test_a_lock_that_a_loss_of_power_has_left_keeps_no_message_waiting(
+    gateway: LabHost, client: Client, mailstore: MailStore
+) -> None:
+    """Those that SpamAssassin learns from waited ten seconds each."""
+    lock = "/var/lib/amavis/.spamassassin/bayes.lock"
+    gateway.run(f"runuser -u amavis -- sh -c 'echo {gateway.name}.99999 >{lock}'")
+    subject = unique()
+    with Session(client, gateway.address) as session:
+        queued = session.deliver(message(subject))
+    scanned = gateway.log_line("amavis", f"Queue-ID: {queued}")
+    gateway.run(f"rm {lock}")
+    assert int(re.findall(r", (\d+) ms$", scanned)[0]) < LOCK_MILLISECONDS, scanned
+    assert len(mailstore.wait_for_stored(subject)) == 1
 
 
 def test_clamav_stops_eicar(gateway: LabHost, client: Client, mailstore: MailStore) -> None:
