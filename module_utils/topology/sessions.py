@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import time
@@ -41,8 +42,8 @@ def end(port: int, connections: frozenset[Ends]) -> None:
 
 def _shut(process: Process, inode: int) -> None:
     try:
-        with borrowed(process, inode) as connection:
-            connection.shutdown(socket.SHUT_RDWR)
+        with borrowed(process, inode) as connection, contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)  # fails where the client has ended it already
     except OSError:
         if inode in processes_by_inode({inode}):  # else it has gone by itself
             raise

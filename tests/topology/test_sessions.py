@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ import pytest
 from real_sockets import child_with, inode_of, listening, needs_ipv6, port_of
 
 from module_utils.topology import sessions
-from module_utils.topology.sockets import listeners
+from module_utils.topology.sockets import listeners, processes_by_inode
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", pytest.param("::1", marks=needs_ipv6)])
@@ -105,6 +106,17 @@ def test_some_sessions_are_ended_and_no_others_and_no_process() -> None:
         children[0].kill()
         children[0].wait(10)
         sessions.end(port, frozenset(ends[:1]))  # it has gone
+
+
+def test_who_has_left_before_he_was_cut_is_no_trouble() -> None:
+    with listening() as server:
+        client = socket.create_connection(("127.0.0.1", port_of(server)))
+        with server.accept()[0] as session:
+            inode = inode_of(session)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()  # by a reset: the server's socket is still open, and not connected
+            (process,) = processes_by_inode({inode})[inode]
+            sessions._shut(process, inode)
 
 
 @contextlib.contextmanager
