@@ -75,7 +75,8 @@ options:
     elements: path
     default: []
   sent:
-    description: Where the host's part of the archive was put on the host. The action sets it.
+    description: Where the host's part of the archive was put on the host; V(-) is standard input.
+      The action sets it.
     type: path
 notes:
   - Supports check mode and diff.

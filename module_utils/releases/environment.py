@@ -65,7 +65,8 @@ def make(folder: Path, archive: Path, modules: list[str]) -> None:
 
     Args:
         folder: The environment.
-        archive: Its folders bin and lib, as ``scripts/wheelhouse`` packs them.
+        archive: Its folders bin and lib, as ``scripts/wheelhouse`` packs them; ``-`` is what comes
+            on standard input.
         modules: What its programs import when they serve. That it can be imported is proven, and
             Python keeps it compiled: a service without rights could not write that down.
 

@@ -188,7 +188,7 @@ class Traffic:
         for host in (*self._gateways, self._mailstore):
             for subject in sorted(missing)[:3]:
                 log = f"journalctl --no-pager --quiet --grep={subject} | tail --lines=5"
-                found.append(f"{host.name}: {host.host.run(log)}")
+                found.append(f"{host.name}: {host.host.run(log).stdout}")
             found += [f"{host.name}: {host.host.run(look).stdout}" for look in STATE_OF_HOST]
         return "\n".join(found)
 
