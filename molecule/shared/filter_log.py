@@ -22,6 +22,19 @@ def decisions(gateway: LabHost, *options: str) -> list[Record]:
     return [each for each in map(json.loads, text.splitlines()) if each["event"] == "decision"]
 
 
+def last_decision(gateway: LabHost, address: str, **told: object) -> Record:
+    """The latest decision about a client, which must come to say what is told.
+
+    The filter writes its records a moment after its reply; until then another one is the latest.
+    """
+
+    def find() -> Record | None:
+        (*_, last) = decisions(gateway, f"--ip {address}") or [None]
+        return last if last is not None and told.items() <= last.items() else None
+
+    return eventually(find, f"{gateway.name} records {told} of {address}")
+
+
 def decision_on(gateway: LabHost, address: str, port: int) -> Record:
     """The decision about a connection; there must be exactly one."""
     return _the_record(gateway, address, port, "decision")

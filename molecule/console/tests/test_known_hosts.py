@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from browser import Browser
-from filter_log import decisions
+from filter_log import decision_on, last_decision
 from lab_hosts import Client, LabHost, MailStore, play
 from smtp import Session, dotted, message, unique
 
@@ -49,10 +49,10 @@ def answer_to(session: Session, subject: str) -> str:
     return session.reply()
 
 
-def judged(gateway: LabHost) -> tuple[str, str, str]:
-    """The latest decision: who was judged, how he was found, what was done."""
-    last = decisions(gateway)[-1]
-    return last["address"], last["found"], last["action"]
+def judged(gateway: LabHost, session: Session) -> tuple[str, str]:
+    """How the relay itself was found in a session, and what was done."""
+    decision = decision_on(gateway, RELAY, session.port)
+    return decision["found"], decision["action"]
 
 
 def test_the_next_message_is_judged_by_its_origin_and_after_that_as_before(
@@ -61,7 +61,7 @@ def test_the_next_message_is_judged_by_its_origin_and_after_that_as_before(
     before, refused, after, long = unique(), unique(), unique(), unique()
     with begun(relay, gateway) as session:
         assert answer_to(session, before).startswith("250 ")
-    assert judged(gateway) == (RELAY, "peer", "pass")
+    assert judged(gateway, session) == ("peer", "pass")
 
     with begun(relay, gateway) as going_on:
         browser.go("/lists/known_hosts")
@@ -75,7 +75,7 @@ def test_the_next_message_is_judged_by_its_origin_and_after_that_as_before(
 
         with begun(relay, gateway) as session:
             assert answer_to(session, refused).startswith("554 5.7.1 ")
-        assert judged(gateway) == (ORIGIN, "received", "permanent")
+        last_decision(gateway, ORIGIN, found="received", action="permanent")
         assert answer_to(going_on, long).startswith("250 ")  # no session is dropped
 
     said = play("verify_topology.yml", "--limit", gateway.name)
@@ -90,7 +90,7 @@ def test_the_next_message_is_judged_by_its_origin_and_after_that_as_before(
     browser.sees("No entries match.")
     with begun(relay, gateway) as session:
         assert answer_to(session, after).startswith("250 ")
-    assert judged(gateway) == (RELAY, "peer", "pass")
+    assert judged(gateway, session) == ("peer", "pass")
 
     for subject in (before, after, long):
         assert len(mailstore.wait_for_stored(subject)) == 1

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from filter_log import decisions
+from filter_log import decision_on, decisions, last_decision
 from harvest import harvest
 from lab_hosts import Client, MailStore, eventually
 from moves import Fleet, Gateway
@@ -64,8 +64,9 @@ def test_a_listed_client_is_refused_and_another_is_not(
         with Session(client, gateway.host.address, source=client.source(CLEAN)) as session:
             session.deliver(message(subject))
         assert len(mailstore.wait_for_stored(subject)) == 1
-        last = decisions(gateway.host, f"--ip {client.source(LISTED)}")[-1]
-        assert (last["function"], last["action"]) == ("reputation", "permanent")
+        last = last_decision(
+            gateway.host, client.source(LISTED), function="reputation", action="permanent"
+        )
         zone = last["checks"][-1]
         assert (zone["input"], zone["result"]) == ("bl.example.test", "listed")
 
@@ -94,8 +95,9 @@ def test_a_list_that_lists_the_world_or_refuses_to_answer_stops_no_mail(
 def test_a_dead_list_refuses_nobody(fleet: Fleet, asking: Dns, client: Client, how: str) -> None:
     getattr(asking, how)()
     for gateway in fleet.gateways:
-        assert greeting_of(client, gateway.host, CLEAN).startswith("220")
-        checked = decisions(gateway.host, f"--ip {client.source(CLEAN)}")[-1]["checks"]
+        with Session(client, gateway.host.address, source=client.source(CLEAN)) as session:
+            assert session.greeting.startswith("220")
+        checked = decision_on(gateway.host, client.source(CLEAN), session.port)["checks"]
         (zone,) = [each for each in checked if each["function"] == "reputation"]
         assert zone["result"] in ("failed", "skipped", "not_listed")
     asking.publish(client.source(LISTED))
@@ -308,8 +310,7 @@ def test_an_address_has_no_more_sessions_than_it_may_and_an_approved_one_has(
             assert [each.greeting[:3] for each in (first, second)] == ["220", "220"]
             said = greeting_of(client, gateway.host, CLEAN)
             assert said == f"421 4.7.0 Too many connections from [{source}], try again later"
-            last = decisions(gateway.host, f"--ip {source}")[-1]
-            assert (last["function"], last["action"]) == ("limits", "temporary")
+            last_decision(gateway.host, source, function="limits", action="temporary")
             assert greeting_of(client, gateway.host, BUSY).startswith("220")
             gateway.host.run(f"senderfilter approve add {source}")
             eventually_greeted(client, gateway.host, CLEAN, "220")

@@ -10,7 +10,7 @@ import ssl
 from email import message_from_bytes
 
 import pytest
-from filter_log import decision_on, decisions, end_of
+from filter_log import decision_on, end_of, last_decision
 from lab_hosts import Client, LabHost, MailStore, eventually
 from moves import DIRECT, EDGE, MASTER_CF, Fleet
 from relay_probe import accepted_introductions, accepted_recipients
@@ -113,8 +113,7 @@ def test_while_postfix_is_away_clients_are_told_to_come_again(
     gateway.run("systemctl stop postfix 'postfix@-'")
     try:
         assert eventually_greeted(client, gateway, 1, "421").startswith("421 4.3.2 ")
-        last = decisions(gateway, f"--ip {client.source(1)}")[-1]
-        assert (last["function"], last["action"]) == ("upstream", "temporary")
+        last_decision(gateway, client.source(1), function="upstream", action="temporary")
     finally:
         gateway.run("systemctl start postfix")
     eventually_greeted(client, gateway, 1, "220")
