@@ -142,7 +142,9 @@ class _Overlap:
         limit = self.hands.request.drain_seconds
         wait_until(lambda: not any(map(sessions.waiting, queues)), limit)
         self.hands.drain(of_filter=owner == model.FILTER)
-        if self._sockets() != self.steered:
+        # A socket of a filter that was killed is nobody's for a moment, and the same one still.
+        present = {one.inode for one in self.hands.before.glance().on(self.port)}
+        if self.steered - present or self._sockets() - self.steered:
             msg = (
                 f"a socket on port {self.port} was made anew meanwhile, and nobody knows whom new "
                 "connections came to: somebody else has restarted Postfix or the filter"

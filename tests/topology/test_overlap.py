@@ -28,6 +28,7 @@ from module_utils.topology import goal, model, overlap
 from module_utils.topology.goal import Goal
 from module_utils.topology.hands import Hands
 from module_utils.topology.request import Request
+from module_utils.topology.sockets import Listener
 from module_utils.topology.survey import FilterState, Survey
 from module_utils.topology.switch import SwitchError, switch
 
@@ -160,3 +161,24 @@ def test_a_postfix_that_somebody_restarts_meanwhile_takes_the_move_back(
         switch(shared_direct.request(model.EDGE))
     assert str(caught.value).endswith("The host is as it was before (direct), proven.")
     before.assert_is_back()
+
+
+def test_a_filter_that_is_between_two_lives_meanwhile_changes_nothing(
+    shared_edge: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drain, owner = Hands.drain, Survey.owner
+
+    def nobodys_for_a_moment(survey: Survey, listener: Listener) -> str:
+        monkeypatch.setattr(Survey, "owner", owner)
+        return f"nobody, and not {owner(survey, listener)}"
+
+    def drain_and_be_killed(one: Hands, *, of_filter: bool) -> None:
+        monkeypatch.setattr(Hands, "drain", drain)
+        drain(one, of_filter=of_filter)
+        monkeypatch.setattr(Survey, "owner", nobodys_for_a_moment)
+
+    monkeypatch.setattr(Hands, "drain", drain_and_be_killed)
+    switch(shared_edge.request(model.DIRECT))
+    assert Survey.owner is owner
+    survey = shared_edge.survey()
+    assert survey.owners(survey.ports.listen) == [model.POSTFIX]
