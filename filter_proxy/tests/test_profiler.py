@@ -253,6 +253,16 @@ def test_gateways_add_up_and_nothing_is_counted_twice():
     assert one.changed() == []
 
 
+@pytest.mark.parametrize("kind", ["spam", "virus", "bounced"])
+def test_what_another_gateway_has_found_counts_when_an_address_goes_on_here(kind):
+    one, two = profiler("mx1", **{kind: ON}), profiler("mx2", **{kind: ON})
+    feed(one, kind, 60)
+    assert feed(two, "message", 50) == []
+    two.merge(one.changed(), NOW)
+    [finding] = feed(two, "message", 60)
+    assert (finding.bad, finding.total, finding.violated) == (60, 101, True)
+
+
 def test_rows_are_absolute_and_rows_of_other_periods_are_left_alone():
     subject = profiler(spam=ON)
     feed(subject, "message", 3)

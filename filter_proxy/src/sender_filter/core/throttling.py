@@ -142,7 +142,7 @@ class _Counters:
         else:
             self._windows.move_to_end(key)
         window.add(bucket, column)
-        count = window.sums(bucket)[column]
+        count = window.sum(column, bucket)
         if count < limit:
             return None
         del self._windows[key]

@@ -117,6 +117,8 @@ class Profiler:
                 bucket = int(event.at) // width
                 profile.count(width, bucket, additions)
                 self._changed[subject, width, bucket] = None
+        if profile.innocent:
+            return []
         return [
             finding
             for finding in self._findings(subject, profile, event.at)

@@ -15,10 +15,13 @@ from typing import Literal, NamedTuple
 from sender_filter.core.profiler.rules import HarvestRule
 from sender_filter.core.profiler.window import Window
 
-COLUMNS = ("message", "spam", "virus", "bounced", "transaction", "harvest")
+Column = Literal["message", "spam", "virus", "bounced", "transaction", "harvest"]
+
+COLUMNS: tuple[Column, ...] = ("message", "spam", "virus", "bounced", "transaction", "harvest")
 """What is counted."""
 
-Column = Literal["message", "spam", "virus", "bounced", "transaction", "harvest"]
+_PLACES = {column: place for place, column in enumerate(COLUMNS)}
+_BAD = {_PLACES[column] for column in ("spam", "virus", "bounced", "harvest")}
 Counts = tuple[int, ...]
 Additions = list[tuple[Column, int]]
 
@@ -42,15 +45,17 @@ class Profile:
         own: This gateway's counters, a window for each length of bucket.
         others: The same of each other gateway.
         quiet: Until when a rule that has fired does not fire again.
+        innocent: Whether nothing bad was ever counted, so that there is no rule to be violated.
     """
 
-    __slots__ = ("_batch", "others", "own", "quiet")
+    __slots__ = ("_batch", "innocent", "others", "own", "quiet")
 
     def __init__(self) -> None:
         """Nothing is known yet."""
         self.own: dict[int, Window] = {}
         self.others: dict[str, dict[int, Window]] | None = None
         self.quiet: dict[str, float] | None = None
+        self.innocent = True
         self._batch: Batch | None = None
 
     def unmute(self, rules: Iterable[str]) -> None:
@@ -61,13 +66,19 @@ class Profile:
 
     def count(self, width: int, bucket: int, additions: Additions) -> None:
         """Count in this gateway's window of that width."""
-        if width not in self.own:
-            self.own[width] = Window(len(COLUMNS))
+        window = self.own.get(width)
+        if window is None:
+            window = self.own[width] = Window(len(COLUMNS))
         for column, amount in additions:
-            self.own[width].add(bucket, COLUMNS.index(column), amount)
+            place = _PLACES[column]
+            window.add(bucket, place, amount)
+            if place in _BAD:
+                self.innocent = False
 
     def put(self, source: str, width: int, bucket: int, counts: Counts, newest: int) -> None:
         """Take over what another gateway has counted in a bucket."""
+        if any(counts[place] for place in _BAD):
+            self.innocent = False
         if self.others is None:
             self.others = {}
         if source not in self.others and len(self.others) >= MOST_SOURCES:

@@ -60,11 +60,15 @@ class Window:
 
     def sums(self, newest: int) -> tuple[int, ...]:
         """The sums over the period that ends with the bucket ``newest``."""
-        totals = [0] * self._columns
-        for bucket, counts in self.rows():
-            if in_period(bucket, newest):
-                totals = [total + count for total, count in zip(totals, counts, strict=True)]
-        return tuple(totals)
+        return tuple(self.sum(column, newest) for column in range(self._columns))
+
+    def sum(self, column: int, newest: int) -> int:
+        """The sum of one column."""
+        rows, total = self._rows, 0
+        for start in range(0, len(rows), self._columns + 1):
+            if in_period(rows[start], newest):
+                total += rows[start + 1 + column]
+        return total
 
     def _find(self, bucket: int) -> int | None:
         for start in range(len(self._rows) - self._columns - 1, -1, -self._columns - 1):
