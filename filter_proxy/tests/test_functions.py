@@ -5,6 +5,8 @@ import contextlib
 import json
 import signal
 import socket
+import subprocess
+import sys
 import urllib.request
 
 import pytest
@@ -491,6 +493,11 @@ async def figures(port):
             reply = await asyncio.to_thread(urllib.request.urlopen, url, timeout=5)
             return reply.read().decode()
         await asyncio.sleep(0.05)
+
+
+def test_who_has_no_figures_fetched_has_not_loaded_the_library():
+    program = "import sys, sender_filter.io.worker; sys.exit('prometheus_client' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 async def test_prometheus_gets_the_figures_and_a_restart_gets_the_port(proxy):

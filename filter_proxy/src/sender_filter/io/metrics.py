@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-from bisect import bisect_left
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import accumulate
 
@@ -12,48 +10,13 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from sender_filter.core.policy import Decision
-from sender_filter.core.records import Action, Function
-from sender_filter.io.messages.status import CheckFigures, Status
+from sender_filter.io.messages.status import Status
+from sender_filter.io.tally import BUCKETS
 from sender_filter.settings import endpoints
 
-_MICROS = (10, 100, 1_000, 10_000, 50_000, 100_000, 500_000, 1_000_000, 3_000_000, 10_000_000)
-_BUCKETS = [*(str(micros / 1e6) for micros in _MICROS), "+Inf"]
 _LONGEST_REQUEST = 8192
 _PATIENCE_SECONDS = 5.0
 _RETRY_SECONDS = 1.0
-
-
-class Tally:
-    """Counts decisions and checks in plain numbers, which the library's own counters lock.
-
-    Attributes:
-        decided: How often each function has decided what.
-    """
-
-    def __init__(self) -> None:
-        """Nothing was decided yet."""
-        self.decided: Counter[tuple[Function, Action]] = Counter()
-        self._checks: dict[Function, list[int]] = {}
-        self._micros: Counter[Function] = Counter()
-
-    def count(self, decision: Decision) -> None:
-        """A decision was made."""
-        self.decided[decision.function, decision.action] += 1
-        for check in decision.checks:
-            function, micros = check.function, check.micros
-            buckets = self._checks.get(function)
-            if buckets is None:
-                buckets = self._checks[function] = [0] * len(_BUCKETS)
-            buckets[bisect_left(_MICROS, micros)] += 1
-            self._micros[function] += micros
-
-    def checks(self) -> list[CheckFigures]:
-        """How long checks took."""
-        return [
-            CheckFigures(function, list(buckets), self._micros[function])
-            for function, buckets in self._checks.items()
-        ]
 
 
 class _Figures(Collector):
@@ -78,7 +41,7 @@ class _Figures(Collector):
             for each in self.status.decisions:
                 decisions.add_metric((each.function, each.action), each.count)
             for check in self.status.checks:
-                up_to = zip(_BUCKETS, map(float, accumulate(check.buckets)), strict=True)
+                up_to = zip(BUCKETS, map(float, accumulate(check.buckets)), strict=True)
                 checks.add_metric((check.function,), list(up_to), check.micros / 1e6)
         yield from (decisions, checks)
 
@@ -136,15 +99,14 @@ class MetricsServer:
     """Answers every HTTP request with the metrics, and closes."""
 
     def __init__(self, address: str, text: Callable[[], Awaitable[bytes]]) -> None:
-        """Serve on ``address:port``; an empty address: nowhere."""
+        """Serve on ``address:port``."""
         self._address = address
         self._text = text
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin; while the former filter still has the port, it is tried again."""
-        if self._address:
-            self._task = asyncio.get_running_loop().create_task(self._serve())
+        self._task = asyncio.get_running_loop().create_task(self._serve())
 
     def close(self) -> None:
         """Let the port go."""

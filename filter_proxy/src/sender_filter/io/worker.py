@@ -12,6 +12,7 @@ import signal
 import socket
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import uvloop
 
@@ -32,12 +33,12 @@ from sender_filter.io.ledger import Ledger
 from sender_filter.io.listeners import Acceptor
 from sender_filter.io.messages import Answer, Done, Explanation, Request, explain
 from sender_filter.io.messages.status import ListStatus, Status, WorkerStatus
-from sender_filter.io.metrics import Metrics, MetricsServer, Tally
 from sender_filter.io.operator import Operator
 from sender_filter.io.recorder import Recorder
 from sender_filter.io.siblings import Siblings
 from sender_filter.io.slices import in_slices, let_go
 from sender_filter.io.supervisor import Assignment
+from sender_filter.io.tally import Tally
 from sender_filter.io.together import Together
 from sender_filter.io.upstream import Upstream
 from sender_filter.settings import fronts, loading
@@ -45,6 +46,9 @@ from sender_filter.settings.fronts import FrontName
 from sender_filter.settings.loading import Settings
 from sender_filter.settings.reading import ConfigError
 from sender_filter.settings.schema import Config
+
+if TYPE_CHECKING:
+    from sender_filter.io.metrics import MetricsServer
 
 _DOORS: dict[FrontName, type[Door]] = {"edge": EdgeDoor, "inline": InlineDoor}
 
@@ -115,10 +119,7 @@ class Worker:
             self._door.has_taken,
             lambda: self._door.settings.config.reputation.deadline_seconds,
         )
-        self._metrics = Metrics()
-        self._metrics_server = MetricsServer(
-            settings.config.metrics.address if self._siblings.leads else "", self._metrics_text
-        )
+        self._metrics = self._metrics_of(settings.config.metrics.address)
         self._control: ControlSocket | None = None
         if self._siblings.leads:
             path = fronts.of(settings.config, front).control
@@ -146,7 +147,8 @@ class Worker:
         self._acceptors = [Acceptor(one, self._door.admit) for one in self._sockets]
         if self._replaces:
             self._siblings.arrive()
-        self._metrics_server.start()
+        if self._metrics is not None:
+            self._metrics.start()
         self._reporter.tell(Ready())
         log.info("%s serves %s", __version__, ", ".join(self._listening))
         await self._stops.wait()
@@ -174,7 +176,8 @@ class Worker:
         if self._control is not None and self._shared:
             # From here on the path is the next worker's, to answer on and to take away.
             self._control.close(remove=False)
-        self._metrics_server.close()
+        if self._metrics is not None:
+            self._metrics.close()
         for acceptor in self._acceptors:
             acceptor.close(empty_queue=not self._shared)
         # A successor reads the box, and writes on the board, once the supervisor knows.
@@ -282,8 +285,18 @@ class Worker:
             await self._records.announce(await self._together.status())
             await asyncio.sleep(_ANNOUNCE_SECONDS)
 
-    async def _metrics_text(self) -> bytes:
-        return self._metrics.text(await self._together.status())
+    def _metrics_of(self, address: str) -> "MetricsServer | None":
+        if not (address and self._siblings.leads):
+            return None
+        # Only who has its figures fetched pays for the library, a fifth of the time of a start.
+        from sender_filter.io.metrics import Metrics, MetricsServer  # noqa: PLC0415
+
+        metrics = Metrics()
+
+        async def text() -> bytes:
+            return metrics.text(await self._together.status())
+
+        return MetricsServer(address, text)
 
     def _answer_on(self, connection: socket.socket) -> None:
         """Answer the first worker."""
