@@ -252,7 +252,7 @@ async def test_a_missing_text_is_no_failure_and_is_not_waited_for_twice(liar):
         verdict = await engine.judge(BAD)
         assert (verdict.action, verdict.zones[0].reason) == ("permanent", None)
         assert verdict.zones[0].micros >= (DEADLINE - 0.1) * 1e6
-        await until(lambda: not engine.reputation._zones["bl.test", 4]._texts)
+        await until(lambda: not engine.reputation._zones["bl.test", 4]._inquiries)
         again = await engine.zone(BAD)
         assert (again.result, again.cache, again.micros) == ("listed", "hit", 0)
 
@@ -370,7 +370,7 @@ async def test_a_client_that_goes_away_leaves_the_question_to_the_next(liar):
 
 
 async def test_questions_under_way_are_bounded(liar, monkeypatch):
-    monkeypatch.setattr(reputation_zone, "MOST_QUESTIONS", 10)
+    monkeypatch.setattr(reputation_zone, "MOST_INQUIRIES", 10)
     async with Engine(liar) as engine:
         await engine.judge(GOOD)
         liar.delay = 0.2
@@ -446,6 +446,19 @@ async def test_a_reload_with_questions_under_way_loses_no_client(liar):
         assert (await engine.judge(GOOD)).result == "not_listed"
         assert name_of("192.0.2.2", "bl.test") in other.questions()
     other.close()
+
+
+async def test_who_waits_does_so_no_longer_when_a_reload_allows_more(liar):
+    async with Engine(liar, deadline_seconds=0.4) as engine:
+        await engine.judge(GOOD)
+        liar.mode = "dead"
+        waiting = asyncio.ensure_future(engine.judge(BAD))
+        await asyncio.sleep(0.05)
+        changed = msgspec.structs.replace(engine.settings, deadline_seconds=5.0)
+        engine.reputation.change(changed, dns.CaresResolver([liar.address], 5.0))
+        start = time.monotonic()
+        assert (await waiting).result == "failed"
+        assert time.monotonic() - start < 0.4 + LATE
 
 
 async def test_the_end_waits_for_nobody_and_leaves_nothing_behind(liar):

@@ -13,6 +13,10 @@ _NO_SOCKET = pycares.ARES_SOCKET_BAD
 _TICK_SECONDS = 0.1  # c-ares gives no server less than a quarter of a second
 
 
+Question = asyncio.Future[list[pycares.DNSRecord]]
+"""The records of an answer, when it has come."""
+
+
 class Channel:
     """Questions under way to some servers. Make it inside the running loop."""
 
@@ -30,14 +34,14 @@ class Channel:
             sock_state_cb=self._watch,
         )
 
-    def ask(self, name: str, kind: int) -> asyncio.Future[list[pycares.DNSRecord]]:
-        """The records of an answer; ``pycares.AresError`` where there is none.
+    def ask(self, name: str, kind: int) -> Question:
+        """Ask; ``pycares.AresError`` where there is no answer.
 
         Raises:
             RuntimeError: It is closed.
             ValueError: No name has these bytes.
         """
-        future: asyncio.Future[list[pycares.DNSRecord]] = self._loop.create_future()
+        future: Question = self._loop.create_future()
 
         def answered(result: pycares.DNSResult, status: int | None) -> None:
             if future.done():  # nobody waits any more

@@ -13,7 +13,8 @@ from typing import NamedTuple, Protocol
 
 import pycares
 
-from sender_filter.io.cares import Channel
+from sender_filter.io.cares import Channel, Question
+from sender_filter.io.deadlines import Deadlines
 
 CHANNEL_SECONDS = 10.0
 _TRIES = 4
@@ -37,7 +38,7 @@ class Answer(NamedTuple):
 
 
 class Resolver(Protocol):
-    """What the engine needs of the DNS. Every method may raise ``DnsError``."""
+    """What the engine needs of the DNS. Every method may raise ``DnsError``, and does in time."""
 
     async def addresses(self, name: str) -> Answer:
         """The A records of a name."""
@@ -59,10 +60,11 @@ class CaresResolver:
     """A resolver on c-ares. Make it inside the running loop."""
 
     def __init__(self, servers: Sequence[str], seconds: float) -> None:
-        """Ask these servers (``address:port``; none: the system's), giving up in about so long."""
+        """Ask these servers (``address:port``; none: the system's), and give up after so long."""
+        self._deadlines = Deadlines[Question](seconds, lambda question: _give_up(question, seconds))
         self._servers = tuple(servers)
         # c-ares waits for each server in turn, then twice as long, and less where a server has
-        # been fast; so it may try more often than fits: the engine's deadline ends it.
+        # been fast; so it may try more often than fits: the deadline ends it.
         self._timeout = seconds / (3 * max(1, len(self._servers)))
         self._channel = self._make()
         self._former: Channel | None = None
@@ -122,14 +124,20 @@ class CaresResolver:
             DnsError: There was no answer of use.
         """
         self._replace()
+        question = None
         try:
-            return await self._channel.ask(name, kind)
+            question = self._channel.ask(name, kind)
+            self._deadlines.start(question)
+            return await question
         except pycares.AresError as error:
             if error.args[0] in _NOTHING:
                 return []
             raise DnsError(_explained(error)) from error
         except (RuntimeError, ValueError) as error:  # closed meanwhile; bytes no name can have
             raise DnsError(str(error)) from error
+        finally:
+            if question is not None:
+                self._deadlines.stop(question)
 
     def _replace(self) -> None:
         """Take a new channel if it is time; the former one has as long to finish its questions."""
@@ -143,6 +151,11 @@ class CaresResolver:
 
     def _make(self) -> Channel:
         return Channel(self._servers, self._timeout, _TRIES)
+
+
+def _give_up(question: Question, seconds: float) -> None:
+    if not question.done():
+        question.set_exception(DnsError(f"no answer in {seconds:g} s"))
 
 
 def _explained(error: pycares.AresError) -> str:

@@ -68,13 +68,10 @@ class Reputation:
     async def judge(self, address: Address) -> Verdict:
         """Judge a client, within the deadline."""
         settings = self._settings
-        until = asyncio.get_running_loop().time() + settings.deadline_seconds
         results, open_ones = self._known(address)
-        if open_ones:
-            asked = [zone.ask(address, known, until) for zone, known in open_ones]
-            # A single one needs no task of its own.
-            said = [await asked[0]] if len(asked) == 1 else await asyncio.gather(*asked)
-            results |= {each.zone: each for each in said}
+        for said in [zone.ask(address, known) for zone, known in open_ones]:
+            result = await said
+            results[result.zone] = result
         return verdict.decide(settings, [results[each.name] for each in settings.zones])
 
     def recall(self, address: Address) -> Verdict | None:

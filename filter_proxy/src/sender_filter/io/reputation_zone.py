@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any, NamedTuple, TypeVar
 
 from sender_filter.core.addresses import Address
@@ -13,14 +13,14 @@ from sender_filter.core.reputation.settings import Reputation as Settings
 from sender_filter.core.reputation.source import Source, ZoneHealth
 from sender_filter.core.reputation.verdict import ZoneResult
 from sender_filter.core.reputation.zone import Reading, Zone
+from sender_filter.io.deadlines import Deadlines
 from sender_filter.io.dns import Answer, DnsError, Resolver
 from sender_filter.io.journal import log
 
 _T = TypeVar("_T")
-_UnderWay = dict[Address, asyncio.Task[_T]]
 
-MOST_QUESTIONS = 1000
-"""Questions under way to one zone; a client beyond that is judged without it."""
+MOST_INQUIRIES = 1000
+"""Addresses that one zone is asked about at once; a client beyond that is judged without it."""
 
 
 class Recalled(NamedTuple):
@@ -35,6 +35,49 @@ class Recalled(NamedTuple):
     complete: bool
 
 
+class _Inquiry:
+    """What is being asked about one address, one question after the other.
+
+    Attributes:
+        address: The address.
+        result: What the zone says; None: that is not known yet.
+        waiters: The clients that wait for it. It goes on without them.
+        task: The asking.
+    """
+
+    __slots__ = ("address", "result", "task", "waiters")
+
+    def __init__(self, address: Address, known: Recalled | None) -> None:
+        self.address = address
+        self.result = None if known is None else known.result
+        self.waiters: list[_Waiter] = []
+        self.task: asyncio.Task[None]
+
+
+class _Waiter:
+    """A client that waits for what a zone says.
+
+    Attributes:
+        inquiry: What it waits for.
+        known: What was known before.
+        said: What the zone says.
+    """
+
+    __slots__ = ("_start", "inquiry", "known", "said")
+
+    def __init__(self, inquiry: _Inquiry, known: Recalled | None) -> None:
+        self.inquiry = inquiry
+        self.known = known
+        self.said: asyncio.Future[ZoneResult] = asyncio.get_running_loop().create_future()
+        self._start = time.perf_counter_ns()
+
+    def tell(self, result: ZoneResult) -> None:
+        """Wait no longer."""
+        if not self.said.done():  # it may have gone away, or have been told that its time is up
+            micros = (time.perf_counter_ns() - self._start) // 1000
+            self.said.set_result(result._replace(micros=micros))
+
+
 class AskedZone:
     """One zone for one IP version. It is tested from its making until it is closed."""
 
@@ -43,16 +86,18 @@ class AskedZone:
         self._settings = settings
         self._resolver = resolver
         self._source = Source(settings, zone, version)
-        self._questions: _UnderWay[ZoneResult] = {}
-        self._texts: _UnderWay[None] = {}
+        self._inquiries: dict[Address, _Inquiry] = {}
         self._tested = asyncio.Event()
         self._tested_at = 0.0
         self._hurry = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+        self._deadlines = Deadlines(settings.deadline_seconds, self._inform)
         self._watch = self._loop.create_task(self._keep_testing())
 
     def change(self, settings: Settings, zone: Zone, resolver: Resolver) -> None:
         """Go on with other settings."""
+        if settings.deadline_seconds != self._settings.deadline_seconds:
+            self._deadlines = Deadlines(settings.deadline_seconds, self._inform)
         self._settings, self._resolver = settings, resolver
         if self._source.change(settings, zone):
             self._tested.clear()
@@ -64,7 +109,7 @@ class AskedZone:
 
     async def finished(self) -> None:
         """Wait for what is still under way after ``stop``; no longer than a deadline or two."""
-        tasks = (self._watch, *self._questions.values(), *self._texts.values())
+        tasks = (self._watch, *(each.task for each in self._inquiries.values()))
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def health(self) -> ZoneHealth:
@@ -81,61 +126,68 @@ class AskedZone:
             return None
         return Recalled(result, not self._source.needs_text(address, result, now))
 
-    async def ask(self, address: Address, known: Recalled | None, until: float) -> ZoneResult:
-        """What the zone says about an address, by a point in the loop's time.
+    def ask(self, address: Address, known: Recalled | None) -> asyncio.Future[ZoneResult]:
+        """What the zone says about an address; it will be known within the deadline.
 
         Args:
             address: The client's address.
             known: What ``recall`` has just said.
-            until: When an answer is needed.
         """
-        start = time.perf_counter_ns()
-        result = None if known is None else known.result
+        inquiry = self._inquiries.get(address) or _Inquiry(address, known)
+        waiter = _Waiter(inquiry, known)
+        if not inquiry.waiters and len(self._inquiries) >= MOST_INQUIRIES:
+            reason = f"{MOST_INQUIRIES} questions are under way"
+            waiter.tell(self._source.without_answer(address, reason, self._loop.time()))
+            return waiter.said
+        if not inquiry.waiters:
+            self._inquiries[address] = inquiry
+            inquiry.task = self._loop.create_task(self._inquire(inquiry))
+        inquiry.waiters.append(waiter)
+        self._deadlines.start(waiter)
+        return waiter.said
+
+    async def _inquire(self, inquiry: _Inquiry) -> None:
+        """Ask what there is to ask about an address, and tell who waits for it."""
+        address = inquiry.address
         try:
-            async with asyncio.timeout_at(until):
-                if result is None:
-                    result = await self._find(address)
-                if self._source.needs_text(address, result, self._loop.time()):
-                    result = await self._explain(address, result)
-        except TimeoutError:
-            if result is None:
-                reason = f"no answer in {self._settings.deadline_seconds:g} s"
-                result = self._source.without_answer(address, reason, self._loop.time())
-        return result._replace(micros=(time.perf_counter_ns() - start) // 1000)
+            if inquiry.result is None:
+                inquiry.result = await self._find(address)
+            if self._source.needs_text(address, inquiry.result, self._loop.time()):
+                await self._look_up_text(address)
+        finally:
+            del self._inquiries[address]
+            for waiter in inquiry.waiters:
+                self._inform(waiter)
+                self._deadlines.stop(waiter)
+
+    def _inform(self, waiter: _Waiter) -> None:
+        """Tell a client what is known by now."""
+        address = waiter.inquiry.address
+        result = waiter.inquiry.result if waiter.known is None else waiter.known.result
+        if result is None:
+            result = self._without_answer(address)
+        if result.result == "listed":
+            result = result._replace(reason=self._source.text(address, self._loop.time()))
+        waiter.tell(result)
+
+    def _without_answer(self, address: Address) -> ZoneResult:
+        reason = f"no answer in {self._settings.deadline_seconds:g} s"
+        return self._source.without_answer(address, reason, self._loop.time())
 
     async def _find(self, address: Address) -> ZoneResult:
         if self._source.trust.state == "untested":
-            await self._tested.wait()
+            try:
+                async with asyncio.timeout(self._settings.deadline_seconds):
+                    await self._tested.wait()
+            except TimeoutError:
+                return self._without_answer(address)
             known = self._source.recall(address, self._loop.time())
             if known is not None:
                 return known
-        if address not in self._questions:
-            now = self._loop.time()
-            if len(self._questions) >= MOST_QUESTIONS:
-                reason = f"{MOST_QUESTIONS} questions are under way"
-                return self._source.without_answer(address, reason, now)
-            # Another client may have taken the breaker's trial since ``recall``.
-            if (instead := self._source.begin(address, now)) is not None:
-                return instead
-        return await self._once(self._questions, address, self._look_up)
-
-    async def _explain(self, address: Address, result: ZoneResult) -> ZoneResult:
-        """Add the list's own words, if it has any."""
-        await self._once(self._texts, address, self._look_up_text)
-        return result._replace(reason=self._source.text(address, self._loop.time()))
-
-    async def _once(
-        self,
-        under_way: _UnderWay[_T],
-        address: Address,
-        look_up: Callable[[Address], Coroutine[Any, Any, _T]],
-    ) -> _T:
-        """Ask, or wait for the one who has asked already; who goes away stops no question."""
-        task = under_way.get(address)
-        if task is None:
-            task = under_way[address] = self._loop.create_task(look_up(address))
-            task.add_done_callback(lambda _: under_way.pop(address))
-        return await asyncio.shield(task)
+        # Another client may have taken the breaker's trial since ``recall``.
+        if (instead := self._source.begin(address, self._loop.time())) is not None:
+            return instead
+        return await self._look_up(address)
 
     async def _look_up(self, address: Address) -> ZoneResult:
         """Ask whether an address is listed."""
@@ -159,13 +211,9 @@ class AskedZone:
         self._source.explained(address, known, self._loop.time())
 
     async def _answer(self, asking: Coroutine[Any, Any, _T]) -> _T | str:
-        """The answer to a question, or why there is none, within the deadline."""
-        seconds = self._settings.deadline_seconds
+        """The answer to a question, or why there is none."""
         try:
-            async with asyncio.timeout(seconds):
-                return await asking
-        except TimeoutError:
-            return f"no answer in {seconds:g} s"
+            return await asking
         except DnsError as error:
             return str(error)
         except Exception as error:  # a defect must cost an answer, never a client

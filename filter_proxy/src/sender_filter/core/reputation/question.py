@@ -32,17 +32,16 @@ def has_a_name(address: Address) -> bool:
 
 def within(address: Address, among: Sequence[Network]) -> bool:
     """Whether an address lies in one of a few networks."""
-    return any(
-        network.version == address.version
-        and (address.value ^ network.value) >> (BITS[address.version] - network.prefix) == 0
-        for network in among
-    )
+    version, value = address
+    for network in among:
+        if network.version == version:
+            host_bits = BITS[version] - network.prefix
+            if value >> host_bits == network.value >> host_bits:
+                return True
+    return False
 
 
 def name(address: Address, zone: str) -> str:
     """The name to ask a zone for: octets (IPv4) or nibbles (IPv6) backwards, then the zone."""
-    if address.version == 4:
-        parts = [str(octet) for octet in reversed(address.packed())]
-    else:
-        parts = list(reversed(f"{address.value:032x}"))
-    return f"{'.'.join(parts)}.{zone}"
+    parts = str(address).split(".") if address.version == 4 else f"{address.value:032x}"
+    return f"{'.'.join(reversed(parts))}.{zone}"

@@ -38,6 +38,7 @@ MOST_CODES = 32
 MOST_TEXT = 200
 _REFUSED = networks.parse("127.255.255.0/24")
 _CODES = networks.parse("127.0.0.0/8")
+_PRINTABLE = bytes(c if 0x20 <= c <= 0x7E else ord("?") for c in range(256))
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 
 
@@ -92,16 +93,24 @@ def read(zone: Zone, codes: Sequence[str]) -> Reading:
     seen = tuple(codes[:MOST_CODES])
     if len(codes) > MOST_CODES:
         return Reading("failed", seen, f"an answer of {len(codes)} records is no listing")
-    values = [addresses.parse(code) for code in seen]
+    return _read(zone, seen)
+
+
+@lru_cache(maxsize=1024)
+def _read(zone: Zone, codes: tuple[str, ...]) -> Reading:
+    """The same of a few records: a list has few different answers."""
+    values = [addresses.parse(code) for code in codes]
     for value in values:
         if not within(value, _CODES):
-            return Reading("failed", seen, f"{value} is outside 127.0.0.0/8: no block list says so")
+            return Reading(
+                "failed", codes, f"{value} is outside 127.0.0.0/8: no block list says so"
+            )
     for value in values:
         if within(value, _REFUSED):
-            return Reading("failed", seen, f"the list refuses to answer us: {value}")
+            return Reading("failed", codes, f"the list refuses to answer us: {value}")
     allowed = _parsed(zone.codes)
     listed = any(within(value, allowed) for value in values)
-    return Reading("listed" if listed else "not_listed", seen)
+    return Reading("listed" if listed else "not_listed", codes)
 
 
 def clean(text: bytes) -> str:
@@ -109,7 +118,7 @@ def clean(text: bytes) -> str:
 
     Printable ASCII only, so neither line ends nor escapes; at most ``MOST_TEXT`` characters.
     """
-    return "".join(chr(c) if 0x20 <= c <= 0x7E else "?" for c in text[:MOST_TEXT])
+    return text[:MOST_TEXT].translate(_PRINTABLE).decode("ascii")
 
 
 @lru_cache(maxsize=64)
