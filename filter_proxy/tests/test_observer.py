@@ -63,9 +63,22 @@ class Watched:
         await self.server(b"250 2.1.0 Ok\r\n550 5.1.1 unknown\r\n250 2.0.0 Ok\r\n")
 
 
+class WatchedAtOnce(Watched):
+    """The same where nobody has to be waited for."""
+
+    def judge(self, section, sender):
+        self.judged.append((section, sender))
+        return Verdict(self.verdicts.pop(0), None)
+
+
 class Uncountable(Watched):
     def count(self, *_):
         raise ZeroDivisionError
+
+
+@pytest.fixture(params=[Watched, WatchedAtOnce])
+def watch(request):
+    return request.param
 
 
 async def test_a_pipelined_message_is_judged_with_its_own_sender():
@@ -84,8 +97,8 @@ async def test_a_pipelined_message_is_judged_with_its_own_sender():
 
 
 @pytest.mark.parametrize("subject", [None, CLIENT])
-async def test_a_judgement_counts_for_its_own_message_alone(subject):
-    watched = Watched(subject, ORIGIN, OTHER)
+async def test_a_judgement_counts_for_its_own_message_alone(watch, subject):
+    watched = watch(subject, ORIGIN, OTHER)
     await watched.unknown_recipient(b"zero")
     await watched.message(b"one")
     await watched.unknown_recipient(b"two")
@@ -102,8 +115,8 @@ async def test_a_judgement_counts_for_its_own_message_alone(subject):
     ]
 
 
-async def test_a_message_that_was_judged_and_given_up_is_its_origins():
-    watched = Watched(None, ORIGIN)
+async def test_a_message_that_was_judged_and_given_up_is_its_origins(watch):
+    watched = watch(None, ORIGIN)
     await watched.client(ENVELOPE % b"one" + CHUNK.replace(b" LAST", b""))
     await watched.server(ENVELOPE_TAKEN)
     await watched.server(b"250 2.0.0 Ok\r\n")
@@ -128,6 +141,25 @@ async def test_a_message_that_cannot_be_counted_is_answered_all_the_same(caplog)
     await watched.client(ENVELOPE % b"two")
     await watched.server(ENVELOPE_TAKEN)
     watched.observer.close()
+
+
+async def test_a_verdict_that_takes_no_time_keeps_nobody_waiting():
+    watched = WatchedAtOnce(None, ORIGIN)
+    await watched.client(ENVELOPE % b"one" + b"DATA\r\n")
+    await watched.server(ENVELOPE_TAKEN + b"354 Go\r\n")
+    assert watched.observer.from_client(CONTENT) == [ToServer(CONTENT)]
+    assert not watched.observer.judging
+    assert watched.carried == []
+
+
+async def test_a_message_that_cannot_be_judged_passes(watch, caplog):
+    watched = watch(None)  # there is no verdict to be had
+    await watched.client(ENVELOPE % b"one" + b"DATA\r\n")
+    await watched.server(ENVELOPE_TAKEN + b"354 Go\r\n")
+    orders = watched.observer.from_client(CONTENT)
+    await watched.settle()
+    assert orders + watched.carried == [ToServer(CONTENT)]
+    assert "a message could not be judged, and passes" in caplog.text
 
 
 async def test_what_is_withheld_is_told():

@@ -52,6 +52,9 @@ class Traffic(NamedTuple):
     answered: bool
 
 
+_NOTHING_YET = Traffic(0, 0, answered=False)
+
+
 class Pace:
     """How one client is doing."""
 
@@ -59,7 +62,7 @@ class Pace:
 
     def __init__(self) -> None:
         """Begin before the greeting, which is Postfix's turn."""
-        self._last = Traffic(0, 0, answered=False)
+        self._last = _NOTHING_YET
         self._quiet = 0.0
         self._behind = 0.0
 

@@ -86,6 +86,10 @@ class Policy(NamedTuple):
         # Most gateways have no known hosts at run time, and then none are looked for.
         return runtime.known(address, now) if match is None and runtime else match
 
+    def approves(self, address: Address, runtime: RuntimeLists, now: float) -> bool:
+        """Whether an address is never refused, as ``decide`` has it."""
+        return bool(self._approved(address) or runtime.approval(address, now))
+
     def decide(
         self,
         address: Address,
@@ -103,7 +107,7 @@ class Policy(NamedTuple):
         """
         text = str(address)
         start = clock()
-        match = self.approved.find(address) or self.names_approved.find(address)
+        match = self._approved(address)
         allowed = None if match else runtime.approval(address, now)
         approved = _check("approved", text, start, clock, match, allowed)
         if match or allowed:
@@ -119,6 +123,9 @@ class Policy(NamedTuple):
         if match.temporary if match else block is not None and not block.permanent:
             return Decision(function, "temporary", checks, replies.blocked_for_now(address))
         return Decision(function, "permanent", checks, replies.blocked_for_good(address))
+
+    def _approved(self, address: Address) -> Match | None:
+        return self.approved.find(address) or self.names_approved.find(address)
 
     def _block(
         self, address: Address, runtime: RuntimeLists, now: float

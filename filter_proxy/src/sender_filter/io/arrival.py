@@ -2,7 +2,9 @@
 
 import itertools
 import os
+import socket
 import time
+from functools import lru_cache
 from typing import NamedTuple
 
 from sender_filter.core import addresses
@@ -38,6 +40,17 @@ class Arrivals:
         """Note who has connected, from the peer's name as accept() gave it."""
         session = f"{self._prefix}-{next(self._counter):x}"
         return Arrival(session, endpoint(peer), time.monotonic())
+
+
+def local_end(connection: socket.socket) -> Endpoint:
+    """The address and port that a client has connected to."""
+    return _own(connection.getsockname())
+
+
+@lru_cache(maxsize=256)
+def _own(name: tuple[str, int]) -> Endpoint:
+    """One of the few names that this host has itself."""
+    return endpoint(name)
 
 
 def endpoint(name: tuple[str, int]) -> Endpoint:

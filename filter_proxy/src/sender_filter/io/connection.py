@@ -141,9 +141,9 @@ class Connection(asyncio.Transport):
     def _happened(self, events: int) -> None:
         """Something has; errors show when something is sent or read."""
         try:
-            if self._waiting and events != READABLE:
+            if events != READABLE and self._waiting:
                 self._flush()
-            if self._events & READABLE and events != WRITABLE:
+            if events != WRITABLE and self._events & READABLE:
                 self._receive()
         except Exception:  # whatever it is, it is one connection's trouble
             log.exception("a connection is given up")

@@ -26,7 +26,7 @@ from sender_filter.io.arrival import Arrival, Arrivals
 from sender_filter.io.board import Place
 from sender_filter.io.connection import Connection
 from sender_filter.io.handover import Handover
-from sender_filter.io.judge import Judge
+from sender_filter.io.judge import Judge, Judgement
 from sender_filter.io.ledger import Ledger
 from sender_filter.io.limits import Limits
 from sender_filter.io.messages import Request
@@ -147,7 +147,7 @@ class Door(ABC):
         self._ledger.report(request.queue_id, request.kind, client, self._may_be_profiled)
 
     def _is_approved(self, address: Address) -> bool:
-        return self._judge.by_lists(address).function == "approved"
+        return self._judge.approves(address)
 
     def _may_be_profiled(self, address: Address) -> bool:
         return not (self._is_approved(address) or self._judge.is_known(address))
@@ -172,9 +172,13 @@ class Door(ABC):
 
     def _limit(self, decision: Decision, address: Address, *, ours: bool) -> Decision:
         """Turn a pass into a refusal when there is no room."""
-        trusted = decision.function == "approved" or self._judge.is_known(address)
-        exempt = trusted or ours or self.behind_postfix
-        return self._limits.admit(decision, address, exempt=exempt)
+
+        def exempt() -> bool:
+            if ours or self.behind_postfix or decision.function == "approved":
+                return True
+            return self._judge.is_known(address)
+
+        return self._limits.admit(decision, address, exempt)
 
     def _expired(self, session: Session, decision: Decision) -> None:
         """The time of a client is up."""
@@ -214,17 +218,15 @@ class Door(ABC):
 
     def _attend(self, session: Session, decision: Decision) -> None:
         """Count a client who is served, and read along if anybody wants to know what it says."""
-        peer = session.arrival.client.address
-        counts = not session.ours and decision.function != "approved"
-        if counts and self._is_new(session.arrival):
-            self._ledger.connected(peer)
+        self._count(session, decision)
         if not self._is_of_interest(session, decision):
             self._observe(session, None, _NOBODY)
             return
+        peer = session.arrival.client.address
         known = self._judge.is_known(peer)
 
-        async def judge(section: bytes, sender: str) -> Verdict:
-            return await self._judge_message(session, section, sender)
+        def judge(section: bytes, sender: str) -> Verdict | Awaitable[Verdict]:
+            return self._judge_message(session, section, sender)
 
         def unseen(why: str) -> None:
             session.unseen = why
@@ -239,6 +241,13 @@ class Door(ABC):
         judges = known or self._ledger.judges_senders
         interests = Interests(transaction, judge if judges else None, unseen)
         self._observe(session, None if known else peer, interests)
+
+    def _count(self, session: Session, decision: Decision) -> None:
+        """Count a client who is served, unless that is this host itself, or one to be let alone."""
+        if session.ours or decision.function == "approved":
+            return
+        if self._is_new(session.arrival):
+            self._ledger.connected(session.arrival.client.address)
 
     def _is_of_interest(self, session: Session, decision: Decision) -> bool:
         """Whether anybody wants to know what a client says."""
@@ -255,19 +264,32 @@ class Door(ABC):
                 subject, interests, session.carry, greeted=self.behind_postfix, ends_tls=ends_tls
             )
 
-    async def _judge_message(self, session: Session, section: bytes, sender: str) -> Verdict:
-        """Judge a message of a session by its headers and its envelope sender."""
+    def _judge_message(
+        self, session: Session, section: bytes, sender: str
+    ) -> Verdict | Awaitable[Verdict]:
+        """Judge a message by its headers and its envelope sender: now, if there is no wait."""
+        known = self._judge.is_known(session.arrival.client.address)
+        counts = self._ledger.judges_senders
+        if known or (counts and self._siblings.know_more(Sender.of(sender))):
+            return self._judge_in_time(session, section, sender)
+        return self._verdict(session, sender, _by_nobody(session))
+
+    async def _judge_in_time(self, session: Session, section: bytes, sender: str) -> Verdict:
+        """Judge a message where somebody has to be asked."""
         peer = session.arrival.client.address
-        origin = Source(peer, session.arrival.found, 0)
-        decision = Decision("none", "pass", ())
-        walk: Sequence[Step] = ()
+        judgement = _by_nobody(session)
         if self._judge.is_known(peer):
-            origin, decision, walk = await self._judge.of_message(
+            judgement = await self._judge.of_message(
                 peer, section, behind_postfix=self.behind_postfix
             )
         if self._ledger.judges_senders:
             await self._siblings.caught_up_on(Sender.of(sender))
-        exempt = decision.settled or self._is_approved(peer)
+        return self._verdict(session, sender, judgement)
+
+    def _verdict(self, session: Session, sender: str, judgement: Judgement) -> Verdict:
+        """What becomes of a message whose sender may be blocked as well; it is recorded."""
+        origin, decision, walk = judgement
+        exempt = decision.settled or self._is_approved(session.arrival.client.address)
         if not exempt and (reply := self._ledger.sender_reply(sender)) is not None:
             check = Check("throttling", sender, "match", 0)
             checks = (*decision.checks, check)
@@ -347,3 +369,9 @@ class Door(ABC):
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._left()
+
+
+def _by_nobody(session: Session) -> Judgement:
+    """Of a message that comes from the client itself, who was judged when it connected."""
+    origin = Source(session.arrival.client.address, session.arrival.found, 0)
+    return Judgement(origin, Decision("none", "pass", ()), ())

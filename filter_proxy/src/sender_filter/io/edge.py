@@ -56,15 +56,13 @@ class EdgeDoor(Door):
         passes_on = passes_on and self._is_counted(decision, address)
         if passes_on and self._siblings.pass_on(connection, peer, address):
             return
-        local = arrival.endpoint(connection.getsockname())
-        ours = address == local.address
+        ours = address == arrival.local_end(connection).address
         decision = self._limit(decision, address, ours=ours)
         judged = decision if ours else self._judge.at_once(decision, address)
         if judged is not None and judged.reply is not None:
             self._refuse(connection, who, judged, judged.reply)
             return
-        header = proxy_protocol.header(*who.client, *local)
-        session = Session(who, self._hooks, first=header, ours=ours)
+        session = Session(who, self._hooks, ours=ours)
         self._limits.enter(session)
         if judged is None:
             self._spawn(self._judge_and_serve(connection, session, decision))
@@ -95,7 +93,7 @@ class EdgeDoor(Door):
     ) -> None:
         """Ask who has to be asked; until then nobody reads from the connection."""
         try:
-            decision = await self._judged(session, decision)
+            decision = await self._judge.by_asking(decision, session.arrival.client.address)
             if decision.reply is not None:
                 self._limits.leave(session)
                 self._refuse(connection, session.arrival, decision, decision.reply)
@@ -125,6 +123,9 @@ class EdgeDoor(Door):
         if connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             self._gone(connection, session, decision)
             return
+        session.first = proxy_protocol.header(
+            *session.arrival.client, *arrival.local_end(connection)
+        )
         session.context = self.settings.tls
         if session.context is not None:
             self._spawn(self._relay_with_tls(connection, session, decision))
@@ -170,13 +171,12 @@ class EdgeDoor(Door):
             except Exception:  # those who are told of something in the same turn must not wait
                 self._give_up(connection, session)
 
-        ends = (*session.arrival.client, *arrival.endpoint(connection.getsockname()))
-        message = pass_attributes.message(*ends)
+        message = pass_attributes.message(*session.arrival.client, *arrival.local_end(connection))
         path = self.settings.config.upstream.pass_socket
         self._handover.hand_over(connection, message, path, self._watch, told)
 
     def _handed_over(self, session: Session, decision: Decision) -> None:
-        self._attend(session, decision)
+        self._count(session, decision)
         self._record(session.arrival, decision)
         session.end = "handed_over"
         self._ended(session)

@@ -140,7 +140,7 @@ class InlineDoor(Door):
         who, ours = _who(caller.arrival, xforward.client(announced.attributes))
         address = who.client.address
         decision = self._limit(self._judge.by_lists(address), address, ours=ours)
-        session = Session(who, self._hooks, first=b"", ours=ours)
+        session = Session(who, self._hooks, ours=ours)
         self._limits.enter(session)
         self._part(caller)
         session.client.take_over(transport, announced.unread)

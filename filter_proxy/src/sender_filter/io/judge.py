@@ -92,6 +92,10 @@ class Judge:
         """What can be said without waiting."""
         return self._settings.policy.decide(address, self._runtime, time.time())
 
+    def approves(self, address: Address) -> bool:
+        """Whether an address is on an approved list now."""
+        return self._settings.policy.approves(address, self._runtime, time.time())
+
     def is_known(self, address: Address) -> bool:
         """Whether an address is a known host now."""
         return self._known_by(address) is not None
@@ -99,7 +103,7 @@ class Judge:
     async def of_client(self, decision: Decision, address: Address) -> Decision:
         """Judge a client at connect, on top of what the lists have said."""
         known = self.at_once(decision, address)
-        return await self._by_reputation(decision, address) if known is None else known
+        return await self.by_asking(decision, address) if known is None else known
 
     def at_once(self, decision: Decision, address: Address) -> Decision | None:
         """What ``of_client`` will say, if nobody has to be waited for."""
@@ -115,6 +119,14 @@ class Judge:
         if found is None:
             return None
         return _with(self._settings.config.reputation, decision, found, address)
+
+    async def by_asking(self, decision: Decision, address: Address) -> Decision:
+        """What ``of_client`` says where ``at_once`` says nothing."""
+        if decision.settled or self._reputation is None:
+            return decision
+        # A reload may come while the lists are asked: a verdict goes with its own settings.
+        settings = self._settings.config.reputation
+        return _with(settings, decision, await self._reputation.judge(address), address)
 
     async def of_message(self, peer: Address, section: bytes, *, behind_postfix: bool) -> Judgement:
         """Judge a message of a known host by its header section.
@@ -139,7 +151,7 @@ class Judge:
         await self._catch_up(origin.address)
         decision = self.by_lists(origin.address)
         decision = decision._replace(checks=(check, *decision.checks))
-        decision = await self._by_reputation(decision, origin.address)
+        decision = await self.by_asking(decision, origin.address)
         return Judgement(origin, decision, walk)
 
     def health(self) -> list[ZoneHealth]:
@@ -154,13 +166,6 @@ class Judge:
         if settings.zones:
             self._reputation = Reputation(settings, _resolver(settings))
             self._reputation.start()
-
-    async def _by_reputation(self, decision: Decision, address: Address) -> Decision:
-        if decision.settled or self._reputation is None:
-            return decision
-        # A reload may come while the lists are asked: a verdict goes with its own settings.
-        settings = self._settings.config.reputation
-        return _with(settings, decision, await self._reputation.judge(address), address)
 
 
 def _with(

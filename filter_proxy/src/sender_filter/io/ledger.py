@@ -43,6 +43,9 @@ class Ledger:
         keeper: The profiles and the blocks.
         reports: What the scan service has found since the start.
         last_report: When it found something last, seconds since the epoch.
+        throttles: Whether connections and messages of each address are counted.
+        reads_along: Whether anybody wants to know what is said in a session.
+        judges_senders: Whether a message may be refused because of its envelope sender.
     """
 
     def __init__(
@@ -52,7 +55,7 @@ class Ledger:
 
         What belongs to a sibling is counted there, if it can be told.
         """
-        self._config = config
+        self._set(config)
         self._record = record
         self._siblings = siblings
         self._subjects = Subjects()
@@ -88,7 +91,8 @@ class Ledger:
 
     def change(self, config: Config) -> None:
         """Count by other settings; what was counted by the same limits goes on."""
-        former, self._config = self._config.throttling, config
+        former = self._config.throttling
+        self._set(config)
         self.keeper.profiler.change(config.profiler)
         if former.address != config.throttling.address:
             self._addresses = AddressThrottle(config.throttling.address)
@@ -99,24 +103,6 @@ class Ledger:
     def problem(self) -> str | None:
         """Why nothing is being kept now; None if it is."""
         return self._store.problem if self._through is None else self._through.problem
-
-    @property
-    def throttles(self) -> bool:
-        """Whether connections and messages of each address are counted."""
-        return self._config.throttling.mode != "off"
-
-    @property
-    def reads_along(self) -> bool:
-        """Whether anybody wants to know what is said in a session."""
-        return bool(self._config.profiler.enabled()) or self.throttles
-
-    @property
-    def judges_senders(self) -> bool:
-        """Whether a message may be refused because of its envelope sender."""
-        return (
-            self._config.throttling.mode == "on"
-            and self._config.throttling.sender.most_messages > 0
-        )
 
     def connected(self, address: Address) -> None:
         """Count a connection."""
@@ -204,6 +190,14 @@ class Ledger:
     def own_entries(self) -> Iterable[Entry]:
         """All that is in force here."""
         return self.keeper.own_entries()
+
+    def _set(self, config: Config) -> None:
+        """Take up settings, and what each session asks about them."""
+        self._config = config
+        throttling = config.throttling
+        self.throttles = throttling.mode != "off"
+        self.reads_along = self.throttles or bool(config.profiler.enabled())
+        self.judges_senders = throttling.mode == "on" and throttling.sender.most_messages > 0
 
     def _profile(self, subject: Address, done: Transaction) -> None:
         now = time.time()

@@ -64,13 +64,13 @@ class Limits:
             self._place.put(len(self.sessions))
             self._crowd.leave(session.arrival.client.address)
 
-    def admit(self, decision: Decision, address: Address, *, exempt: bool) -> Decision:
+    def admit(self, decision: Decision, address: Address, exempt: Callable[[], bool]) -> Decision:
         """Turn a pass into a refusal when there is no room.
 
         Args:
             decision: What was decided so far.
             address: The client's.
-            exempt: Whether it may have any number of sessions.
+            exempt: Says whether it may have any number of sessions.
         """
         if decision.action != "pass":
             return decision
@@ -79,7 +79,7 @@ class Limits:
             detail = f"limits.sessions = {limits.sessions}"
             return _refused(decision, str(present), detail, replies.too_many_sessions())
         most = limits.sessions_per_address
-        if most and not exempt and self._crowd.count(address) >= most:
+        if most and self._crowd.count(address) >= most and not exempt():
             detail = f"limits.sessions_per_address = {most}"
             return _refused(decision, str(address), detail, replies.too_many_of_one(address))
         return decision

@@ -5,7 +5,7 @@ headers were judged, and is refused then before Postfix has any of it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from sender_filter.core.addresses import Address
@@ -46,12 +46,13 @@ class Interests(NamedTuple):
 
     Attributes:
         transaction: Called with each transaction, and whose it is if that is known.
-        judge: Judges the header section of a message from a sender; None: messages are not judged.
+        judge: Judges the header section of a message from a sender, now or after a while; None:
+            messages are not judged.
         unseen: Called when the rest of a session cannot be seen, with the reason.
     """
 
     transaction: Callable[[Address | None, Transaction], None]
-    judge: Callable[[bytes, str], Awaitable[Verdict]] | None
+    judge: Callable[[bytes, str], Verdict | Awaitable[Verdict]] | None
     unseen: Callable[[str], None]
 
 
@@ -106,11 +107,11 @@ class Observer:
 
     def from_client(self, data: bytes) -> list[Carry]:
         """Take bytes of the client; return what is to be done."""
-        return list(self._note(self._smtp.from_client(data)))
+        return self._note(self._smtp.from_client(data))
 
     def from_server(self, data: bytes) -> list[Carry]:
         """Take bytes of Postfix; return what is to be done."""
-        return list(self._note(self._smtp.from_server(data)))
+        return self._note(self._smtp.from_server(data))
 
     def tls_begun(self) -> None:
         """The handshake was made that was asked for."""
@@ -122,19 +123,23 @@ class Observer:
             self._task.cancel()
         self._account(self._transactions.leave())
 
-    def _note(self, events: list[Event]) -> Iterator[Carry]:
+    def _note(self, events: list[Event]) -> list[Carry]:
+        """Take notice of events; return what is to be done."""
+        orders: list[Carry] = []
+        verdict = None
         for event in events:
             match event:
                 case ToServer() | ToClient() | CloseServer() | CloseClient() | BeginTls():
-                    yield event
+                    orders.append(event)
                 case HeadersComplete():
-                    self._ask(event.section)
+                    verdict = self._ask(event.section)
                 case TlsBegun():
                     self._interests.unseen("tls")
                 case Lost():
                     self._interests.unseen(event.reason)
                 case _:
                     self._account(self._transactions.take(event))
+        return orders if verdict is None else orders + self._judged(verdict)
 
     def _account(self, transaction: Transaction | None) -> None:
         if transaction is None:
@@ -145,21 +150,35 @@ class Observer:
             log.exception("a transaction could not be counted")
         self._subject = self._client  # the judgement was of this transaction alone
 
-    def _ask(self, section: bytes) -> None:
-        if self._interests.judge is not None:
-            self.judging = True
+    def _ask(self, section: bytes) -> Verdict | None:
+        """Have a message judged; None: that takes a while, or is nobody's wish."""
+        if self._interests.judge is None:
+            return None
+        try:
             judgement = self._interests.judge(section, self._transactions.sender)
-            self._task = asyncio.get_running_loop().create_task(self._await(judgement))
+        except Exception:  # as in _await
+            return _unjudged()
+        if isinstance(judgement, Verdict):
+            return judgement
+        self.judging = True
+        self._task = asyncio.get_running_loop().create_task(self._await(judgement))
+        return None
 
     async def _await(self, judgement: Awaitable[Verdict]) -> None:
         try:
             verdict = await judgement
         except Exception:  # whatever it is, the message must not wait for ever
-            log.exception("a message could not be judged, and passes")
-            verdict = Verdict(None, None)
+            verdict = _unjudged()
         self.judging = False
+        self._carry(self._judged(verdict))
+
+    def _judged(self, verdict: Verdict) -> list[Carry]:
+        """Go on with a message; return what is to be done."""
         self._subject = verdict.subject
-        smtp = self._smtp
-        reply = verdict.reply
-        events = smtp.judge_pass() if reply is None else smtp.judge_refuse(reply)
-        self._carry(list(self._note(events)))
+        smtp, reply = self._smtp, verdict.reply
+        return self._note(smtp.judge_pass() if reply is None else smtp.judge_refuse(reply))
+
+
+def _unjudged() -> Verdict:
+    log.exception("a message could not be judged, and passes")
+    return Verdict(None, None)

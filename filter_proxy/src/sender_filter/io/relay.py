@@ -94,10 +94,15 @@ class Side(asyncio.Protocol):
         """Pass bytes on; hold those of a client that talks before Postfix is there."""
         self.received += len(data)
         self.whole = data.endswith(b"\r\n")
-        self.session.latest = self
-        if self.other.transport is not None:
-            self.session.pass_on(self, data)
-        elif self.transport is not None:
+        there = self.other.transport
+        if there is None:
+            self._hold(data)
+        else:
+            self.session.pass_on(self, there, data)
+
+    def _hold(self, data: bytes) -> None:
+        """Keep what is early, and read no more for now."""
+        if self.transport is not None:
             self.early += data
             self.transport.pause_reading()
 
@@ -197,6 +202,7 @@ class Session:
         over: Whether its end was reported.
         reply: What the filter itself told the client, if it had to.
         ours: Whether this host itself has connected: its own probes are not judged or counted.
+        first: What Postfix gets before the client's bytes.
         observer: Who reads along, if anybody does.
         unseen: Why it could not read all of it.
         pace: Whether the client keeps it going.
@@ -206,16 +212,17 @@ class Session:
     """
 
     __slots__ = (
-        "_fin_waits", "_first", "_unsent", "arrival", "client", "context", "end", "hooks", "latest",
-        "observer", "ours", "over", "pace", "reply", "tls", "tls_problem", "unseen", "upstream",
+        "_enough", "_fin_waits", "_unsent", "arrival", "client", "context", "end", "first", "hooks",
+        "latest", "observer", "ours", "over", "pace", "reply", "tls", "tls_problem", "unseen",
+        "upstream",
     )  # fmt: skip
 
-    def __init__(self, arrival: Arrival, hooks: Hooks, *, first: bytes, ours: bool) -> None:
-        """Make a session for a client that has arrived; ``first`` Postfix gets before its bytes."""
+    def __init__(self, arrival: Arrival, hooks: Hooks, *, ours: bool) -> None:
+        """Make a session for a client that has arrived."""
         self.arrival = arrival
         self.hooks = hooks
         self.ours = ours
-        self._first = first
+        self.first = b""
         self.end: End | None = None
         self.over = False
         self.reply: Reply | None = None
@@ -225,6 +232,7 @@ class Session:
         self.context: ssl.SSLContext | None = None
         self.tls: Literal["handshake", "ended", "failed"] | None = None
         self.tls_problem: str | None = None
+        self._enough = False  # whether the client is not read because so much of it waits
         self._fin_waits = False
         self._unsent = 0  # what a client had still to take when its farewell began
         self.client, self.upstream = Side(self), Side(self)
@@ -257,25 +265,27 @@ class Session:
         if self.client.lost:
             self.upstream.abort()
             return
-        if self._first:
-            self.upstream.send(self._first)
-        client = self.client
-        if client.early:
+        if self.first:
+            self.upstream.send(self.first)
+        client, there = self.client, self.upstream.transport
+        if client.early and there is not None:
             early, client.early = client.early, b""
-            self.pass_on(client, early)
+            self.pass_on(client, there, early)
         if client.eof:
             self._finish_upstream()
         else:
             self.read_on(client)
 
-    def pass_on(self, side: Side, data: bytes) -> None:
-        """Bytes of one side are for the other one, unless an observer has it otherwise."""
-        if self.observer is None:
-            side.other.send(data)
+    def pass_on(self, side: Side, there: asyncio.Transport, data: bytes) -> None:
+        """Bytes of one side go there, to the other one, unless an observer has it otherwise."""
+        self.latest = side
+        observer = self.observer
+        if observer is None:
+            there.write(data)
         elif side is self.client:
-            self.carry(self.observer.from_client(data))
+            self.carry(observer.from_client(data))
         else:
-            self.carry(self.observer.from_server(data))
+            self.carry(observer.from_server(data))
 
     def carry(self, orders: list[Carry]) -> None:
         """Do what an observer says, then see who may go on sending."""
@@ -298,7 +308,11 @@ class Session:
                     self._begin_tls()
         if self._fin_waits:
             self._finish_upstream()
-        self.read_on(self.client)
+        observer = self.observer
+        enough = observer is not None and not observer.wants_client_data
+        if enough is not self._enough:
+            self._enough = enough
+            self.read_on(self.client)
 
     def _begin_tls(self) -> None:
         """Let nobody speak while there is a handshake."""

@@ -256,11 +256,15 @@ class Siblings:
         """Wait until all others have taken up what was told them."""
         await self._sign_of(self._present, SIGN_SECONDS)
 
+    def know_more(self, subject: Network | Sender) -> bool:
+        """Whether a subject is another worker's, who can be asked."""
+        owner = self.owner(subject)
+        return owner != self.worker and self._hears(owner)
+
     async def caught_up_on(self, subject: Network | Sender) -> None:
         """Wait until what its worker knows of a subject by now is known here."""
-        owner = self.owner(subject)
-        if owner != self.worker and self._hears(owner):
-            await self._sign_of([owner], SIGN_SECONDS)
+        if self.know_more(subject):
+            await self._sign_of([self.owner(subject)], SIGN_SECONDS)
 
     async def caught_up_on_address(self, address: Address) -> None:
         """The same of an address."""

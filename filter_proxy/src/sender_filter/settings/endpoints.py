@@ -1,5 +1,6 @@
 """``address:port`` as it stands in the configuration."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from sender_filter.core.addresses import Address, parse_literal
@@ -17,6 +18,7 @@ class Endpoint(NamedTuple):
         return f"[{host}]:{self.port}" if self.address.version == 6 else f"{host}:{self.port}"
 
 
+@lru_cache(maxsize=64)
 def parse(text: str) -> Endpoint:
     """Read ``192.0.2.1:25`` or ``[2001:db8::1]:25``.
 

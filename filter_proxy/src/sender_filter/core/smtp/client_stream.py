@@ -56,6 +56,7 @@ class ClientStream:
         pending: The commands whose replies are to come, in order (RFC 2920).
         chunking: Whether Postfix offered BDAT.
         judging: Whether a header section waits for its judgement.
+        crowded: Whether so much waits that the client should too.
         chunk: How many bytes of a BDAT chunk are to come; -1 if this is no chunk.
         last: Whether that chunk ends its message.
         holds: Whether only what was read is passed on; if not, everything goes at once.
@@ -63,8 +64,8 @@ class ClientStream:
 
     __slots__ = (
         "_begun", "_data", "_end", "_headers", "_judge", "_lines", "_looked", "_position", "_sent",
-        "_step", "_tls", "chunk", "chunking", "emit", "holds", "judging", "last",
-        "pending",
+        "_step", "_tls", "chunk", "chunking", "crowded", "emit", "holds", "judging",
+        "last", "pending",
     )  # fmt: skip
 
     def __init__(self, *, judge_headers: bool, greeted: bool, tls: TlsHere | None) -> None:
@@ -73,6 +74,7 @@ class ClientStream:
         self.emit: Callable[[Event], None]
         self.chunking = False
         self.judging = False
+        self.crowded = False
         self.chunk = -1
         self.last = False
         self.holds = judge_headers or tls is not None
@@ -106,10 +108,7 @@ class ClientStream:
     def drop(self) -> None:
         """Forget what was not read, as nothing will be read any more."""
         self._data = b""
-
-    def crowded(self) -> bool:
-        """Whether so much waits that the client should too."""
-        return len(self._data) - self._position >= WINDOW
+        self.crowded = False
 
     def run(self) -> None:
         """Take as many steps as there are bytes for."""
@@ -118,6 +117,7 @@ class ClientStream:
                 pass
         finally:
             self._flush()
+            self.crowded = len(self._data) - self._position >= WINDOW
 
     def begin_tls(self) -> None:
         """Read anew; what came behind STARTTLS was not encrypted and is void (RFC 3207)."""

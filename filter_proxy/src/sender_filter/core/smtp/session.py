@@ -97,7 +97,7 @@ class Session:
     @property
     def wants_client_data(self) -> bool:
         """Whether the client may go on sending; false while enough of it waits for a reply."""
-        return self._mode != "following" or not self._client.crowded()
+        return self._mode != "following" or not self._client.crowded
 
     @property
     def withholds(self) -> bool:
