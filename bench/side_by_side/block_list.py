@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
-from side_by_side.load import compiled
 from side_by_side.servers import Server
 
 DELAY_SECONDS = 0.020
@@ -18,7 +18,7 @@ $TTL 1800
 
 
 class BlockList(Server):
-    """The name server, behind a relay that holds answers back (``late.c``)."""
+    """The name server, behind a relay that holds answers back (``late_answers.py``)."""
 
     name, zone, port = "rbldnsd", "bl.test", 53
 
@@ -29,7 +29,7 @@ class BlockList(Server):
 
     def command(self) -> list[str]:
         """The relay starts the name server."""
-        program = str(compiled("late", self.folder))
+        program = str(Path(__file__).with_name("late_answers.py"))
         near = f"127.0.0.1/{self.port + 1}"
         rbldnsd = ["rbldnsd", "-n", "-b", near, "-w", str(self.folder), f"{self.zone}:ip4trie:zone"]
-        return [program, str(self.port), str(DELAY_SECONDS), *rbldnsd]
+        return [sys.executable, program, str(self.port), str(DELAY_SECONDS), *rbldnsd]
