@@ -133,7 +133,7 @@ class _Overlap:
             else:
                 msg = f"new connections to {address} cannot be steered to {owner}"
                 raise services.ServiceError(msg)
-        self.steered = self._sockets()
+        self.steered = self._sockets(self.hands.before.glance())
 
     def drain(self, owner: str) -> None:
         """See the queue of the port's former owner emptied and its sessions ended."""
@@ -143,8 +143,9 @@ class _Overlap:
         wait_until(lambda: not any(map(sessions.waiting, queues)), limit)
         self.hands.drain(of_filter=owner == model.FILTER)
         # A socket of a filter that was killed is nobody's for a moment, and the same one still.
-        present = {one.inode for one in self.hands.before.glance().on(self.port)}
-        if self.steered - present or self._sockets() - self.steered:
+        after = self.hands.before.glance()
+        present = {one.inode for one in after.on(self.port)}
+        if self.steered - present or self._sockets(after) - self.steered:
             msg = (
                 f"a socket on port {self.port} was made anew meanwhile, and nobody knows whom new "
                 "connections came to: somebody else has restarted Postfix or the filter"
@@ -158,11 +159,13 @@ class _Overlap:
         if not {model.POSTFIX, model.FILTER} <= set(owners):
             steering.release(self._listeners())
 
-    def _sockets(self) -> set[int]:
-        return {one.inode for one in self._listeners()}
+    def _sockets(self, survey: Survey) -> set[int]:
+        return {one.inode for one in self._ours(survey)}
 
     def _listeners(self) -> list[Listener]:
-        survey: Survey = self.hands.before.glance()
+        return self._ours(self.hands.before.glance())
+
+    def _ours(self, survey: Survey) -> list[Listener]:
         ours = (model.POSTFIX, model.FILTER)
         return [one for one in survey.on(self.port) if survey.owner(one) in ours]
 
