@@ -43,7 +43,7 @@ class Arrivals:
 
 
 def local_end(connection: socket.socket) -> Endpoint:
-    """The address and port that a client has connected to."""
+    """The address and port that a client has connected to, or may connect to."""
     return _own(connection.getsockname())
 
 

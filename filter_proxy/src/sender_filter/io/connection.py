@@ -141,9 +141,9 @@ class Connection(asyncio.Transport):
     def _happened(self, events: int) -> None:
         """Something has; errors show when something is sent or read."""
         try:
-            if events != READABLE and self._waiting:
+            if self._waiting and events != READABLE:
                 self._flush()
-            if events != WRITABLE and self._events & READABLE:
+            if self._events & READABLE and events != WRITABLE:
                 self._receive()
         except Exception:  # whatever it is, it is one connection's trouble
             log.exception("a connection is given up")

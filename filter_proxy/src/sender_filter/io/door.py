@@ -7,6 +7,7 @@ and how Postfix is told who they are is the matter of the two kinds of door, ``i
 """
 
 import asyncio
+import functools
 import socket
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -146,11 +147,8 @@ class Door(ABC):
         client = addresses.parse(request.address) if request.address else None
         self._ledger.report(request.queue_id, request.kind, client, self._may_be_profiled)
 
-    def _is_approved(self, address: Address) -> bool:
-        return self._judge.approves(address)
-
     def _may_be_profiled(self, address: Address) -> bool:
-        return not (self._is_approved(address) or self._judge.is_known(address))
+        return not (self._judge.approves(address) or self._judge.is_known(address))
 
     def hasten(self) -> None:
         """Take leave quickly of clients who stay after Postfix has closed, or whom it will take."""
@@ -225,21 +223,19 @@ class Door(ABC):
         peer = session.arrival.client.address
         known = self._judge.is_known(peer)
 
-        def judge(section: bytes, sender: str) -> Verdict | Awaitable[Verdict]:
-            return self._judge_message(session, section, sender)
-
         def unseen(why: str) -> None:
             session.unseen = why
             self.unseen_total[why] += 1
 
         def transaction(subject: Address | None, done: Transaction) -> None:
-            if self._is_approved(peer):  # since it has connected
+            if self._judge.approves(peer):  # since it has connected
                 return
             profiled = subject is not None and self._may_be_profiled(subject)
             self._ledger.transaction(peer, subject if profiled else None, done)
 
         judges = known or self._ledger.judges_senders
-        interests = Interests(transaction, judge if judges else None, unseen)
+        judge = functools.partial(self._judge_message, session) if judges else None
+        interests = Interests(transaction, judge, unseen)
         self._observe(session, None if known else peer, interests)
 
     def _count(self, session: Session, decision: Decision) -> None:
@@ -270,7 +266,7 @@ class Door(ABC):
         """Judge a message by its headers and its envelope sender: now, if there is no wait."""
         known = self._judge.is_known(session.arrival.client.address)
         counts = self._ledger.judges_senders
-        if known or (counts and self._siblings.know_more(Sender.of(sender))):
+        if known or (counts and self._siblings.who_knows_more(Sender.of(sender)) is not None):
             return self._judge_in_time(session, section, sender)
         return self._verdict(session, sender, _by_nobody(session))
 
@@ -289,7 +285,7 @@ class Door(ABC):
     def _verdict(self, session: Session, sender: str, judgement: Judgement) -> Verdict:
         """What becomes of a message whose sender may be blocked as well; it is recorded."""
         origin, decision, walk = judgement
-        exempt = decision.settled or self._is_approved(session.arrival.client.address)
+        exempt = decision.settled or self._judge.approves(session.arrival.client.address)
         if not exempt and (reply := self._ledger.sender_reply(sender)) is not None:
             check = Check("throttling", sender, "match", 0)
             checks = (*decision.checks, check)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from sender_filter.core.addresses import is_loopback
 from sender_filter.io import systemd
-from sender_filter.io.arrival import endpoint
+from sender_filter.io.arrival import local_end
 from sender_filter.io.journal import log
 from sender_filter.settings import endpoints
 from sender_filter.settings.endpoints import Endpoint
@@ -52,7 +52,7 @@ def _check_loopback(listener: socket.socket) -> None:
     Raises:
         OSError: One can.
     """
-    name = endpoint(listener.getsockname())
+    name = local_end(listener)
     if not is_loopback(name.address):
         msg = f"{name} from systemd is not on loopback: a stranger could claim any client address"
         raise OSError(msg)

@@ -135,11 +135,11 @@ class AskedZone:
         """
         inquiry = self._inquiries.get(address) or _Inquiry(address, known)
         waiter = _Waiter(inquiry, known)
-        if not inquiry.waiters and len(self._inquiries) >= MOST_INQUIRIES:
-            reason = f"{MOST_INQUIRIES} questions are under way"
-            waiter.tell(self._source.without_answer(address, reason, self._loop.time()))
-            return waiter.said
         if not inquiry.waiters:
+            if len(self._inquiries) >= MOST_INQUIRIES:
+                reason = f"{MOST_INQUIRIES} questions are under way"
+                waiter.tell(self._source.without_answer(address, reason, self._loop.time()))
+                return waiter.said
             self._inquiries[address] = inquiry
             inquiry.task = self._loop.create_task(self._inquire(inquiry))
         inquiry.waiters.append(waiter)

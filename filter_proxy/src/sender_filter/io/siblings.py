@@ -256,15 +256,16 @@ class Siblings:
         """Wait until all others have taken up what was told them."""
         await self._sign_of(self._present, SIGN_SECONDS)
 
-    def know_more(self, subject: Network | Sender) -> bool:
-        """Whether a subject is another worker's, who can be asked."""
+    def who_knows_more(self, subject: Network | Sender) -> int | None:
+        """The other worker whose subject this is, if it can be asked."""
         owner = self.owner(subject)
-        return owner != self.worker and self._hears(owner)
+        return owner if owner != self.worker and self._hears(owner) else None
 
     async def caught_up_on(self, subject: Network | Sender) -> None:
         """Wait until what its worker knows of a subject by now is known here."""
-        if self.know_more(subject):
-            await self._sign_of([self.owner(subject)], SIGN_SECONDS)
+        other = self.who_knows_more(subject)
+        if other is not None:
+            await self._sign_of([other], SIGN_SECONDS)
 
     async def caught_up_on_address(self, address: Address) -> None:
         """The same of an address."""

@@ -288,7 +288,7 @@ class Worker:
     def _metrics_of(self, address: str) -> "MetricsServer | None":
         if not (address and self._siblings.leads):
             return None
-        # Only who has its figures fetched pays for the library, a fifth of the time of a start.
+        # Only who has its figures fetched pays for the library, a fifth of the time of all imports.
         from sender_filter.io.metrics import Metrics, MetricsServer  # noqa: PLC0415
 
         metrics = Metrics()
