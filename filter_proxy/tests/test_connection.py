@@ -193,6 +193,7 @@ async def test_writing_to_one_who_has_left_is_an_end(attach):
         await asyncio.sleep(0.01)
     await protocol.ended
     assert protocol.told[-1] in ("BrokenPipeError", "ConnectionResetError")
+    assert protocol.transport.get_write_buffer_size() == 0
 
 
 @both
@@ -217,6 +218,25 @@ async def test_another_protocol_takes_over(attach):
     first.transport.abort()
     await second.ended
     assert first.told == ["made"]
+
+
+async def test_what_is_written_in_one_turn_goes_out_at_its_end_in_one_piece():
+    protocol, client = await made(ours)
+    for word in (b"220 ", b"here", b"\r\n"):
+        protocol.transport.write(word)
+    with pytest.raises(BlockingIOError):
+        client.recv(100)
+    await asyncio.sleep(0)
+    assert client.recv(100) == b"220 here\r\n"
+    protocol.transport.abort()
+
+
+async def test_who_is_cut_off_hears_nothing_of_what_was_just_written():
+    protocol, client = await made(ours)
+    protocol.transport.write(b"354 go ahead\r\n")
+    protocol.transport.abort()
+    await protocol.ended
+    assert await read(client) == b""
 
 
 @pytest.mark.parametrize("gone", ["paused", "heard out"])

@@ -1,7 +1,8 @@
 """A TCP connection as an asyncio transport, on a bare socket.
 
-It costs less than the event loop's own transport: what is written goes out at once, what is read is
-read once, and all connections share one epoll(7) (``io.watch``). It knows no TLS.
+It costs less than the event loop's own transport: what is written goes out at the end of the turn
+(``io.turn``), what is read is read once, and all connections share one epoll(7) (``io.watch``). It
+knows no TLS.
 """
 
 import asyncio
@@ -24,8 +25,8 @@ class Connection(asyncio.Transport):
     """
 
     __slots__ = (
-        "_closing", "_eof", "_events", "_finishing", "_full", "_high", "_number", "_paused",
-        "_protocol", "_socket", "_waiting", "_watch",
+        "_closing", "_eof", "_events", "_finishing", "_full", "_held", "_high", "_number",
+        "_paused", "_protocol", "_socket", "_waiting", "_watch",
     )  # fmt: skip
 
     def __init__(self, connection: socket.socket, protocol: asyncio.Protocol, watch: Watch) -> None:
@@ -35,7 +36,8 @@ class Connection(asyncio.Transport):
         self._number = connection.fileno()
         self._protocol = protocol
         self._watch = watch
-        self._waiting = bytearray()
+        self._held = b""  # what was written in this turn
+        self._waiting = bytearray()  # what the kernel has not taken so far
         self._high = len(_PIECE)
         self._events = 0
         self._closing = self._eof = self._finishing = self._full = self._paused = False
@@ -58,7 +60,7 @@ class Connection(asyncio.Transport):
 
     def get_write_buffer_size(self) -> int:
         """How many bytes wait for the other end."""
-        return len(self._waiting)
+        return len(self._waiting or self._held)
 
     def is_closing(self) -> bool:
         """Whether it is closed, or will be when all was written."""
@@ -76,7 +78,7 @@ class Connection(asyncio.Transport):
             self._adapt()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send now what the kernel takes, and the rest when it takes more.
+        """Send at the end of the turn what the kernel takes, and the rest when it takes more.
 
         Raises:
             RuntimeError: A FIN was ordered before.
@@ -86,14 +88,14 @@ class Connection(asyncio.Transport):
         if self._finishing:
             msg = "nothing can be written after a FIN"
             raise RuntimeError(msg)
-        if not self._waiting:
-            sent = self._send(data)
-            if sent == len(data) or self._closing:
-                return
-            data = data[sent:]
-        self._waiting += data
-        self._adapt()
-        if not self._full and len(self._waiting) > self._high:
+        if self._waiting:
+            self._waiting += data
+        elif self._held:
+            self._held += data
+        else:
+            self._held = bytes(data)
+            self._watch.turn.at_end(self._go_out)
+        if len(self._waiting or self._held) > self._high and not self._full:
             self._full = True
             self._protocol.pause_writing()
 
@@ -101,14 +103,14 @@ class Connection(asyncio.Transport):
         """Send a FIN after all that was written."""
         if not self._finishing and not self._closing:
             self._finishing = True
-            if not self._waiting:
+            if not (self._waiting or self._held):
                 self._shut_down()
 
     def close(self) -> None:
         """Close after all that was written has gone out."""
         if self._closing:
             return
-        if self._waiting:
+        if self._waiting or self._held:
             self._closing = True
             self._adapt()
         else:
@@ -146,8 +148,7 @@ class Connection(asyncio.Transport):
             if self._events & READABLE and events != WRITABLE:
                 self._receive()
         except Exception:  # whatever it is, it is one connection's trouble
-            log.exception("a connection is given up")
-            self._lose(None)
+            self._give_up()
 
     def _receive(self) -> None:
         try:
@@ -166,7 +167,21 @@ class Connection(asyncio.Transport):
         else:
             self.close()
 
-    def _send(self, data: bytes | bytearray | memoryview) -> int:
+    def _go_out(self) -> None:
+        """The turn is over: send what was written in it."""
+        held, self._held = self._held, b""
+        sent = self._send(held) if held else 0
+        if self._number < 0:
+            return
+        if sent < len(held):
+            self._waiting += memoryview(held)[sent:]
+        if self._waiting or self._closing or self._finishing or self._full:
+            try:
+                self._went_out()
+            except Exception:  # as above
+                self._give_up()
+
+    def _send(self, data: bytes | bytearray) -> int:
         """How many bytes the kernel has taken."""
         try:
             return self._socket.send(data)
@@ -177,10 +192,15 @@ class Connection(asyncio.Transport):
             return 0
 
     def _flush(self) -> None:
+        """Send what had to wait."""
         sent = self._send(self._waiting)
+        del self._waiting[:sent]
+        self._went_out()
+
+    def _went_out(self) -> None:
+        """Go on with what has waited for that."""
         if self._number < 0:
             return
-        del self._waiting[:sent]
         if not self._waiting:
             if self._closing:
                 self._lose(None)
@@ -198,6 +218,10 @@ class Connection(asyncio.Transport):
         except OSError as error:
             self._lose(error)
 
+    def _give_up(self) -> None:
+        log.exception("a connection is given up")
+        self._lose(None)
+
     def _lose(self, error: OSError | None) -> None:
         """Close, and tell of it later: whoever calls this may be in the midst of something."""
         if self._number < 0:
@@ -206,9 +230,10 @@ class Connection(asyncio.Transport):
         self._number = -1
         self._events = 0
         self._closing = True
+        self._held = b""
         self._waiting.clear()
         self._socket.close()
-        asyncio.get_running_loop().call_soon(self._tell_of_end, error)
+        self._watch.turn.loop.call_soon(self._tell_of_end, error)
 
     def _tell_of_end(self, error: OSError | None) -> None:
         protocol = self._protocol

@@ -14,10 +14,15 @@ _READ_BYTES = 4096
 
 
 class Doorstep:
-    """Where refused clients stand who were never let in."""
+    """Where refused clients stand who were never let in.
+
+    Attributes:
+        turn: The turn in which they speak.
+    """
 
     def __init__(self, room: WaitingRoom, watch: Watch) -> None:
         """Nobody stands here."""
+        self.turn = watch.turn
         self._room = room
         self._watch = watch
 
@@ -28,8 +33,7 @@ class Doorstep:
         self._room.enter(client)
         client.say(refusal.greeting())
         try:
-            if client.stands:
-                self._watch.begin(number, READABLE, client.hear)
+            self._watch.begin(number, READABLE, client.hear)
         except OSError:  # the kernel has no room to watch another one: it has its reply, and goes
             client.hurry()
         return client
@@ -47,19 +51,15 @@ class Doorstep:
 class StandingClient:
     """One of them; what ``io.refusing`` says of closing holds here as well."""
 
-    __slots__ = ("_connection", "_doorstep", "_finished", "_refusal")
+    __slots__ = ("_answer", "_connection", "_doorstep", "_finished", "_refusal")
 
     def __init__(self, connection: socket.socket, refusal: Refusal, doorstep: Doorstep) -> None:
         """Prepare to refuse."""
         self._connection = connection
         self._refusal = refusal
         self._doorstep = doorstep
+        self._answer = b""  # what is said at the end of the turn
         self._finished = False
-
-    @property
-    def stands(self) -> bool:
-        """Whether its connection is open."""
-        return self._connection.fileno() >= 0
 
     def hear(self, _events: int) -> None:
         """Answer what was said, or drop it after the end."""
@@ -75,11 +75,20 @@ class StandingClient:
             self.say(answer)
 
     def say(self, answer: bytes) -> None:
-        """Say it, and after the last word take leave.
+        """Say it at the end of the turn, and after the last word take leave."""
+        if not self._answer:
+            self._doorstep.turn.at_end(self._speak)
+        self._answer += answer
+
+    def _speak(self) -> None:
+        """Say what there is to be said.
 
         All that is ever said fits into an empty buffer of the kernel's, so a client that has not
         taken the former replies is not worth waiting for.
         """
+        answer, self._answer = self._answer, b""
+        if not answer:  # it had to leave, and was told before
+            return
         try:
             heard = self._connection.send(answer) == len(answer)
             if heard and self._refusal.closed and not self._refusal.goodbye:
@@ -87,7 +96,7 @@ class StandingClient:
         except OSError:
             heard = False
         if not heard or self._refusal.goodbye:
-            self.hurry()
+            self._go()
         elif self._refusal.closed:
             self._finished = True
             self._doorstep.linger(self)
@@ -100,7 +109,11 @@ class StandingClient:
             self.say(self._refusal.expire())
 
     def hurry(self) -> None:
-        """Leave now."""
+        """Leave now, all that there is to say having been said."""
+        self._speak()
+        self._go()
+
+    def _go(self) -> None:
         number = self._connection.fileno()
         if number >= 0:
             self._connection.close()

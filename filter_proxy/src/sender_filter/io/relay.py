@@ -259,8 +259,8 @@ class Session:
     def join(self) -> None:
         """Postfix is there: announce the client, then let go what it has sent already.
 
-        The PROXY header is a write of its own on an empty socket, so it travels as one segment,
-        which is what Postfix wants (it peeks once).
+        The PROXY header goes first on an empty socket, so it travels in one segment, which is what
+        Postfix wants (it peeks once).
         """
         if self.client.lost:
             self.upstream.abort()

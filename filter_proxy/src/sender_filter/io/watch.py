@@ -4,9 +4,10 @@ The event loop watches that epoll as one file, and one call tells of all sockets
 has happened. Whoever is told must not fail: those behind it in the same turn would have to wait.
 """
 
-import asyncio
 import select
 from collections.abc import Callable
+
+from sender_filter.io.turn import Turn
 
 READABLE, WRITABLE = select.EPOLLIN, select.EPOLLOUT
 
@@ -14,13 +15,18 @@ _AT_ONCE = 256  # told in one turn of the loop, so that what else there is to do
 
 
 class Watch:
-    """Tells of what happens on sockets, for as long as it is so (level-triggered)."""
+    """Tells of what happens on sockets, for as long as it is so (level-triggered).
+
+    Attributes:
+        turn: The turn of the loop in which it is told.
+    """
 
     def __init__(self) -> None:
         """Nothing is watched. Make it inside the running loop."""
+        self.turn = Turn()
         self._epoll = select.epoll()
         self._told: dict[int, Callable[[int], None]] = {}
-        asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._look)
+        self.turn.loop.add_reader(self._epoll.fileno(), self._look)
 
     def begin(self, number: int, events: int, tell: Callable[[int], None]) -> None:
         """Watch a descriptor; errors and the other end's leaving are always told.
