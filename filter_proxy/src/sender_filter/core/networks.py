@@ -10,6 +10,7 @@
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from sender_filter.core.addresses import BITS, MAPPED, Address, parse_literal
@@ -26,8 +27,14 @@ class Network(NamedTuple):
 
     def __str__(self) -> str:
         """CIDR notation; a single address without its prefix length."""
-        address = str(Address(self.version, self.value))
-        return address if self.prefix == BITS[self.version] else f"{address}/{self.prefix}"
+        return _text(self)
+
+
+@lru_cache(maxsize=1024)
+def _text(network: Network) -> str:
+    """The text of a network, of which one entry may refuse thousands of clients a second."""
+    address = str(Address(network.version, network.value))
+    return address if network.prefix == BITS[network.version] else f"{address}/{network.prefix}"
 
 
 def parse(text: str) -> list[Network]:

@@ -136,11 +136,11 @@ class RuntimeLists:
 
     def approval(self, address: Address, now: float) -> Entry | None:
         """The narrowest approval in force."""
-        return next(self._in_force(address, "approval", now), None)
+        return next(self._in_force(address, "approval", now), None) if self._count else None
 
     def blocks(self, address: Address, now: float) -> Iterator[Entry]:
         """The blocks in force, narrowest first, an operator's before a rule's of one network."""
-        return self._in_force(address, "block", now)
+        return self._in_force(address, "block", now) if self._count else iter(())
 
     def known(self, address: Address, now: float) -> Entry | None:
         """The narrowest entry in force by which an address is a known host."""

@@ -15,7 +15,8 @@ class Deadlines(Generic[Item]):
     """
 
     def __init__(self, seconds: float, expire: Callable[[Item], None]) -> None:
-        """Make an empty set of deadlines."""
+        """Make an empty set of deadlines, inside the running loop."""
+        self._loop = asyncio.get_running_loop()
         self._seconds = seconds
         self._expire = expire
         self._due: dict[Item, float] = {}
@@ -23,11 +24,10 @@ class Deadlines(Generic[Item]):
 
     def start(self, item: Item) -> None:
         """Start the item's deadline, or start it anew."""
-        loop = asyncio.get_running_loop()
         self._due.pop(item, None)
-        self._due[item] = loop.time() + self._seconds
+        self._due[item] = self._loop.time() + self._seconds
         if self._timer is None:
-            self._timer = loop.call_later(self._seconds, self._sweep)
+            self._timer = self._loop.call_later(self._seconds, self._sweep)
 
     def stop(self, item: Item) -> None:
         """Forget the item, which need not be here."""
@@ -35,7 +35,7 @@ class Deadlines(Generic[Item]):
 
     def shorten(self, seconds: float) -> None:
         """Let every deadline, also those to come, be so long from now on and no longer."""
-        latest = asyncio.get_running_loop().time() + seconds
+        latest = self._loop.time() + seconds
         self._seconds = seconds
         self._due = {item: min(when, latest) for item, when in self._due.items()}
         if self._timer is not None:
@@ -43,8 +43,7 @@ class Deadlines(Generic[Item]):
             self._sweep()
 
     def _sweep(self) -> None:
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = self._loop.time()
         due = []
         for item, when in self._due.items():
             if when > now:
@@ -53,6 +52,6 @@ class Deadlines(Generic[Item]):
         for item in due:
             del self._due[item]
         first = next(iter(self._due.values()), None)
-        self._timer = None if first is None else loop.call_at(first, self._sweep)
+        self._timer = None if first is None else self._loop.call_at(first, self._sweep)
         for item in due:
             self._expire(item)

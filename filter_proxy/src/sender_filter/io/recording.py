@@ -24,7 +24,7 @@ def of_decision(
 ) -> DecisionRecord:
     """A decision about a client or, with an origin, about a message of it."""
     peer = who.client.address
-    address, found, hop, doubt = origin or Source(peer, who.found, 0)
+    address, found, hop, doubt = origin or (peer, who.found, 0, None)
     return DecisionRecord(
         time=timestamp(time.time()),
         session=who.session,
@@ -39,7 +39,7 @@ def of_decision(
         hop=hop,
         doubt=doubt,
         tls="ended" if encrypted else None,
-        walk=tuple(_hop(step) for step in walk[:MOST_HOPS]),
+        walk=tuple(map(_hop, walk[:MOST_HOPS])),
     )
 
 
