@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from side_by_side import late_answers
 from side_by_side.servers import Server
 
 DELAY_SECONDS = 0.020
@@ -29,7 +30,6 @@ class BlockList(Server):
 
     def command(self) -> list[str]:
         """The relay starts the name server."""
-        program = str(Path(__file__).with_name("late_answers.py"))
         near = f"127.0.0.1/{self.port + 1}"
         rbldnsd = ["rbldnsd", "-n", "-b", near, "-w", str(self.folder), f"{self.zone}:ip4trie:zone"]
-        return [sys.executable, program, str(self.port), str(DELAY_SECONDS), *rbldnsd]
+        return [sys.executable, late_answers.__file__, str(self.port), str(DELAY_SECONDS), *rbldnsd]

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from side_by_side import in_process
 from side_by_side.figures import row
 from side_by_side.load import BLOCKED, Load
 from side_by_side.ours import FULL_POLICY, SenderFilter
@@ -30,8 +31,7 @@ def measure(folder: Path, load: Load, seconds: float) -> list[dict[str, Any]]:
     ours = SenderFilter(folder / "ours", 2800, 9, FULL_POLICY)
     with ours.blocked.open("a") as entries:
         entries.writelines(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}\n" for n in range(ENTRIES))
-    program = str(Path(__file__).with_name("in_process.py"))
-    command = [sys.executable, program, str(ours.blocked)]
+    command = [sys.executable, in_process.__file__, str(ours.blocked)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     seen: dict[str, float] = json.loads(done.stdout)
     size = f"{ENTRIES} entries"
