@@ -26,3 +26,12 @@ async def test_what_is_added_at_the_end_is_the_next_turns():
     turn.at_end(first)
     await asyncio.sleep(0.01)
     assert done == ["first", "second"]
+
+
+async def test_what_fails_is_not_the_others_trouble(caplog):
+    turn, done = Turn(), []
+    turn.at_end(lambda: 1 // 0)
+    turn.at_end(lambda: done.append("said"))
+    await asyncio.sleep(0.01)
+    assert done == ["said"]
+    assert "ZeroDivisionError" in caplog.text

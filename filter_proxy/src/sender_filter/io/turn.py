@@ -7,6 +7,8 @@ sends with other work between them, each one does.
 import asyncio
 from collections.abc import Callable
 
+from sender_filter.io.journal import log
+
 
 class Turn:
     """What is left to be done in this turn. Make it inside the running loop.
@@ -21,7 +23,7 @@ class Turn:
         self._acts: list[Callable[[], None]] = []
 
     def at_end(self, act: Callable[[], None]) -> None:
-        """Do something when all that has happened was looked at; it must not fail."""
+        """Do something when all that has happened was looked at."""
         if not self._acts:
             self.loop.call_soon(self._end)
         self._acts.append(act)
@@ -29,4 +31,7 @@ class Turn:
     def _end(self) -> None:
         acts, self._acts = self._acts, []
         for act in acts:
-            act()
+            try:
+                act()
+            except Exception:  # whatever it is, it is one connection's trouble
+                log.exception("what was to be said at the end of a turn was not")
