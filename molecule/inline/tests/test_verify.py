@@ -17,10 +17,11 @@ from moves import DIRECT, EDGE, INLINE, Fleet
 FILES = "/etc/postfix/main.cf /etc/postfix/master.cf"
 KEEP = f"mkdir -p /root/kept && cp -a {FILES} /root/kept/"
 RELOAD = "postfix reload && sleep 1"
-PUT_BACK = f"cp -a /root/kept/* /etc/postfix/ && {RELOAD}"
+COPY_BACK = "cp -a /root/kept/* /etc/postfix/"
+PUT_BACK = f"{COPY_BACK} && {RELOAD}"
 # Debian 13's master may not end its children: a reload that takes their service away waits, deaf,
 # for the last of them.
-PUT_BACK_AND_RESTART = "cp -a /root/kept/* /etc/postfix/ && systemctl restart postfix"
+PUT_BACK_AND_RESTART = f"{COPY_BACK} && systemctl restart postfix"
 STRANGER = "systemd-run --quiet --unit=stranger python3 -m http.server --bind 127.0.0.1 10020"
 
 

@@ -136,11 +136,11 @@ class RuntimeLists:
 
     def approval(self, address: Address, now: float) -> Entry | None:
         """The narrowest approval in force."""
-        return next(self._in_force(address, "approval", now), None) if self._count else None
+        return next(self._in_force(address, "approval", now), None)
 
     def blocks(self, address: Address, now: float) -> Iterator[Entry]:
         """The blocks in force, narrowest first, an operator's before a rule's of one network."""
-        return self._in_force(address, "block", now) if self._count else iter(())
+        return self._in_force(address, "block", now)
 
     def known(self, address: Address, now: float) -> Entry | None:
         """The narrowest entry in force by which an address is a known host."""
@@ -246,9 +246,10 @@ class RuntimeLists:
                 yield entry.network, entry.who
 
     def _in_force(self, address: Address, kind: Kind, now: float) -> Iterator[Entry]:
-        for entry in self._holding(Network(*address, BITS[address.version])):
-            if entry.kind == kind and now < entry.until:
-                yield entry
+        if not self._count:  # as with most gateways, and then nothing is looked for
+            return iter(())
+        holding = self._holding(Network(*address, BITS[address.version]))
+        return (entry for entry in holding if entry.kind == kind and now < entry.until)
 
     def _holding(self, network: Network) -> Iterator[Entry]:
         """The entries of this network and of those around it, narrowest first.
