@@ -79,6 +79,11 @@ attributes:
   diff_mode:
     support: full
     description: Returns the file before and after.
+notes:
+  - A reload that takes away a service with a session on it lets Postfix wait for the end of that
+    session's process, which Debian 13's unit does not let it end. Meanwhile, for up to an hour, it
+    serves nobody. Restart Postfix after such a change, or leave port 25 to M(mail_topology), which
+    ends the processes itself.
 seealso:
   - module: postconf
 author:

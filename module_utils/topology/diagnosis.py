@@ -107,9 +107,20 @@ def conflicts(survey: Survey) -> list[str]:
     ]
 
 
+def deaf_master(survey: Survey) -> list[str]:
+    """That master runs and serves nobody, as a sentence; nothing if it is well."""
+    postfix = survey.postfix
+    text = (
+        f"Postfix's master (pid {postfix.master_pid}) serves nobody: since a reload it waits for "
+        "the end of a process of a service that it has given up"
+    )
+    return [text] if postfix.deaf else []
+
+
 def differences(survey: Survey, topology: str) -> list[str]:
     """What is not as the topology demands, one sentence each; empty when all is well."""
     found = [] if survey.postfix.master_pid else ["Postfix is not running"]
+    found += deaf_master(survey)
     found += conflicts(survey)
     for expectation in model.expectations(topology, survey.ports):
         found += _port_differences(survey, expectation)

@@ -1,8 +1,8 @@
 """Brings a host back to a topology out of any state that it may be in.
 
 What a move can mend is left to the move (`switch`). Beforehand comes what its preflight refuses: a
-Postfix that is dead, most often because it wanted a port that another program had, or one that has
-not read its master.cf.
+Postfix that is dead, most often because it wanted a port that another program had, one that hears
+nobody, or one that has not read its master.cf.
 """
 
 from __future__ import annotations
@@ -106,7 +106,11 @@ def _close_lost_fronts(healing: Healing) -> None:
 
 
 def _awake(survey: Survey) -> bool:
-    """Whether Postfix runs, and listens where the scan service hands its mail back."""
+    """Whether Postfix runs, hears, and listens where the scan service hands its mail back."""
+    return not survey.postfix.deaf and _runs(survey)
+
+
+def _runs(survey: Survey) -> bool:
     back = survey.ports.reinjection
     unread = survey.postfix.document.listening_on(back) and not survey.on(back)
     return survey.postfix.master_pid is not None and not unread
@@ -132,14 +136,14 @@ def _wake(healing: Healing) -> None:
 
 
 def _run_postfix(healing: Healing, survey: Survey) -> None:
-    if survey.postfix.master_pid is None:
+    if survey.postfix.master_pid is None or survey.postfix.deaf:
         services.end_remnants(survey)
         services.restart_postfix(survey.postfix)
-        healing.steps.append("start Postfix")
+        healing.steps.append("restart Postfix" if survey.postfix.deaf else "start Postfix")
     else:
         services.reload_postfix(healing.request.config_dir)
         healing.steps.append("reload Postfix")
-    if not services.wait_until(lambda: _awake(survey.glance()), WAKE_SECONDS):
+    if not services.wait_until(lambda: _runs(survey.glance()), WAKE_SECONDS):
         msg = f"Postfix does not do what its master.cf says:\n{services.postfix_last_words()}"
         raise services.ServiceError(msg)
 

@@ -8,6 +8,7 @@ from ..postfix.master_cf import Entry
 from ..postfix.service import is_wildcard, port_of
 from . import model
 from .between import PROXY, filter_of, front_of, is_after_filter
+from .diagnosis import deaf_master
 from .survey import Survey
 from .target import service_on
 
@@ -29,6 +30,8 @@ def _postfix_obstacles(survey: Survey, topology: str) -> list[str]:
         found.append(
             "Postfix is not running: start it (systemctl start postfix) and look at its log"
         )
+    cure = "run playbooks/repair_port_conflict.yml, or restart it (systemctl restart postfix)"
+    found += [f"{text}: {cure}" for text in deaf_master(survey)]
     proxied = topology == model.EDGE and survey.provider.proxy_protocol
     if proxied and postfix.version < OLDEST_POSTFIX:
         found.append(

@@ -14,6 +14,7 @@ from ..postfix import programs
 from ..postfix.checks import Severity, master_problems
 from ..postfix.master_cf import MasterDocument
 from . import filter_status, fronts, model
+from .deafness import is_deaf
 from .fronts import Front
 from .socket_table import PROC
 from .sockets import Listener, listeners
@@ -42,13 +43,17 @@ class SurveyError(Exception):
 
 @dataclass(frozen=True)
 class PostfixState:
-    """One Postfix instance: its settings, its master.cf and its running master process."""
+    """One Postfix instance: its settings, its master.cf and its running master process.
+
+    `deaf`: the process runs and hears nobody (`deafness`).
+    """
 
     config_dir: Path
     parameters: dict[str, str]
     master_cf: bytes
     pid_file: Path
     master_pid: int | None
+    deaf: bool = False
 
     @property
     def version(self) -> tuple[int, int]:
@@ -124,7 +129,10 @@ class Survey:
         return self.filter if front == fronts.EDGE else self.inline
 
     def glance(self) -> Survey:
-        """The same host a moment later: sockets and master's pid are looked up again, no more."""
+        """The same host a moment later: sockets and master's pid are looked up again, no more.
+
+        Whether master is deaf takes longer to see.
+        """
         postfix = replace(self.postfix, master_pid=master_pid(self.postfix.pid_file))
         return replace(self, listeners=tuple(listeners(self.ports.all())), postfix=postfix)
 
@@ -201,7 +209,9 @@ def _postfix(config_dir: Path) -> PostfixState:
     pid_file = (
         Path(parameters["queue_directory"]) / parameters["process_id_directory"] / "master.pid"
     )
-    return PostfixState(config_dir, parameters, master_cf, pid_file, master_pid(pid_file))
+    master = master_pid(pid_file)
+    deaf = master is not None and is_deaf(master)
+    return PostfixState(config_dir, parameters, master_cf, pid_file, master, deaf)
 
 
 def _refuse_broken(file: Path, data: bytes) -> None:

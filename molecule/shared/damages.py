@@ -17,6 +17,12 @@ ALONE = (
     f"systemctl daemon-reload; systemctl stop {FILTER}; systemctl start {FILTER}",
 )
 
+SESSION = """\
+import socket
+session = socket.create_connection(("127.0.0.1", 25))
+while session.recv(99): pass
+"""
+
 
 @dataclass(frozen=True)
 class Damage:
@@ -49,6 +55,19 @@ def _put_back_and_read(gateway: Gateway) -> None:
     gateway.host.run("postfix reload; sleep 2")
 
 
+def _deafen(gateway: Gateway) -> None:
+    """A reload has taken a service away while its process had a session; the file is right again.
+
+    Debian 13's master may not end that process. Debian 12's may, and so it is stopped beforehand.
+    """
+    gateway.host.run(
+        f"systemd-run --quiet --unit=session --collect python3 -c '{SESSION}'; "
+        "until pkill --signal STOP --exact smtpd; do sleep 0.1; done; "
+        f"sed -i 's/^127.0.0.1:2500 /2500 /' {MASTER_CF} && postfix reload; sleep 1"
+    )
+    gateway.host.write(MASTER_CF, gateway.master_cf[EDGE])
+
+
 BACK_ON_25 = Damage(
     "Postfix is to take 25 at its next reload",
     EDGE,
@@ -78,6 +97,12 @@ DAMAGES = [
     TWO_OWNERS,
     NOBODY,
     DEAD,
+    Damage(
+        "Postfix waits for a process of a service that it has no more",
+        EDGE,
+        "serves nobody",
+        _deafen,
+    ),
     Damage(
         "the filter is on an old port",
         EDGE,

@@ -1,7 +1,8 @@
 """A stand-in for Postfix's master: listens where master.cf says, and reads it again when told.
 
 As the real one it ends when it cannot bind a port, and cuts the sessions of a service that goes.
-SIGHUP lets it read its file, any other signal ends it.
+SIGHUP lets it read its file, any other signal ends it. With a file `postfix-spins` it is as the
+real one that waits for a child: it hears no signal, and only ends when it is killed.
 Run as: stand_in_master.py CONFIG_DIR HOST PID_FILE shared|alone
 """
 
@@ -38,6 +39,8 @@ def main() -> None:
     while signal.sigwait(SIGNALS) == signal.SIGHUP:
         if (host / "postfix-deaf").exists():
             continue
+        while (host / "postfix-spins").exists() and signal.SIGUSR2 not in signal.sigpending():
+            pass
         try:
             apply()
         except OSError:

@@ -81,6 +81,12 @@ def test_a_host_as_it_should_be_differs_in_nothing(topology: str) -> None:
     assert differences(host, topology) == []
 
 
+def test_a_master_that_hears_nobody_is_a_difference() -> None:
+    host = edge()
+    (said,) = differences(replace(host, postfix=replace(host.postfix, deaf=True)), model.EDGE)
+    assert said.startswith(f"Postfix's master (pid {MASTER.pid}) serves nobody")
+
+
 def test_each_topology_differs_from_the_other_in_ports_unit_and_configuration() -> None:
     assert differences(edge(), model.DIRECT) == [
         "port 25 belongs to sender filter; it should be Postfix",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -16,7 +18,7 @@ from topology.moves import TO_EDGE, fails_after, killed_after
 from module_utils.postfix import atomic
 from module_utils.postfix.errors import Locked
 from module_utils.snapshots.store import Store
-from module_utils.topology import command, journal, model, nightly, record
+from module_utils.topology import command, journal, model, nightly, record, services
 from module_utils.topology.diagnosis import differences, seen_topology
 from module_utils.topology.heal import declared, heal, look
 from module_utils.topology.services import wait_until
@@ -72,6 +74,23 @@ def test_a_dead_postfix_is_started(edge: Gateway) -> None:
     edge.kill("master")
     report = nightly.run(edge.config_dir, restart=False)
     assert report.ok
+    assert_healthy(edge, model.EDGE)
+
+
+def test_a_deaf_postfix_is_restarted(edge: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its files are right, and nobody serves what they say."""
+    declare(edge, model.EDGE)
+    monkeypatch.setattr(services, "restart_postfix", lambda _: restart(edge))
+    edge.say("postfix-spins")
+    os.kill(int(edge.pid_file.read_text()), signal.SIGHUP)
+    with pytest.raises(
+        SwitchError, match=r"^nothing was changed: Postfix's master .* serves nobody"
+    ):
+        begin(edge.request(model.DIRECT))
+    report = nightly.run(edge.config_dir, restart=False)
+    assert report.ok, report
+    assert "serves nobody" in report.wrong[0]
+    assert "restart Postfix" in report.done
     assert_healthy(edge, model.EDGE)
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from builders import (
     AFTER_ENTRY,
@@ -58,6 +60,15 @@ def test_postfix_must_run(topology: str) -> None:
     assert obstacles(host, topology) == [
         "Postfix is not running: start it (systemctl start postfix) and look at its log"
     ]
+
+
+@BOTH
+def test_postfix_must_hear(topology: str) -> None:
+    host = direct()
+    deaf = replace(host, postfix=replace(host.postfix, deaf=True))
+    (said,) = obstacles(deaf, topology)
+    assert said.startswith(f"Postfix's master (pid {MASTER.pid}) serves nobody: ")
+    assert "repair_port_conflict.yml" in said
 
 
 @pytest.mark.parametrize("version", ["3.4.29", "2.11.0", "3.4-20190106"])

@@ -20,7 +20,7 @@ RELOAD = "postfix reload && sleep 1"
 COPY_BACK = "cp -a /root/kept/* /etc/postfix/"
 PUT_BACK = f"{COPY_BACK} && {RELOAD}"
 # Debian 13's master may not end its children: a reload that takes their service away waits, deaf,
-# for the last of them.
+# for the last of them, and with bad luck that waits for master (module_utils/topology/deafness.py).
 PUT_BACK_AND_RESTART = f"{COPY_BACK} && systemctl restart postfix"
 STRANGER = "systemd-run --quiet --unit=stranger python3 -m http.server --bind 127.0.0.1 10020"
 
