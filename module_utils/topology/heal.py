@@ -81,15 +81,21 @@ def heal(healing: Healing, *, check: bool = False) -> Outcome:
     """
     if not _awake(healing.before):
         if check:
-            before, request = healing.before, healing.request
-            outcome = Outcome(before, before, request.rendered(before, request.topology))
-            outcome.steps = ["wake Postfix", f"go to {request.topology}"]
-            return outcome
+            return _foreseen(healing)
         _wake(healing)
     if not check:
         _close_lost_fronts(healing)
     outcome = switch(healing.request, check=check)
     outcome.before, outcome.steps = healing.before, healing.steps + outcome.steps
+    return outcome
+
+
+def _foreseen(healing: Healing) -> Outcome:
+    """What would be done with a Postfix that is not awake, unless it would be refused."""
+    before, request = healing.before, healing.request
+    _refuse_strangers(before, request)
+    outcome = Outcome(before, before, _tried_master_cf(request, before))
+    outcome.steps = ["wake Postfix", f"go to {request.topology}"]
     return outcome
 
 
@@ -160,11 +166,18 @@ def _refuse_strangers(survey: Survey, request: Request) -> None:
 def _put_master_cf(healing: Healing, survey: Survey) -> None:
     """Let master.cf say what is wanted before Postfix reads it."""
     request = healing.request
+    wanted = _tried_master_cf(request, survey)
+    if wanted != survey.postfix.master_cf:
+        atomic.replace(request.master_cf, wanted, expected=survey.postfix.master_cf)
+        healing.steps.append("put the wanted services in master.cf")
+
+
+def _tried_master_cf(request: Request, survey: Survey) -> bytes:
+    """What master.cf is to say; Postfix has said that it can read it."""
     wanted = request.rendered(survey, request.topology)
     if wanted != survey.postfix.master_cf:
         staging.validate(request.config_dir, {"master.cf": wanted})
-        atomic.replace(request.master_cf, wanted, expected=survey.postfix.master_cf)
-        healing.steps.append("put the wanted services in master.cf")
+    return wanted
 
 
 def _close_other_fronts(healing: Healing, survey: Survey) -> None:

@@ -54,8 +54,8 @@ def declared(file: Path = FILE) -> str | None:
     return str(json.loads(data)["topology"]) if data else None
 
 
-def options(file: Path = FILE, *, topology: str = EDGE) -> dict[str, str]:
-    """The options on record of a topology, none if another one was declared last."""
+def options(file: Path = FILE, *, topology: str = EDGE) -> dict[str, str] | None:
+    """The options on record of a topology, None if another one was declared last."""
     data = read(file)
     found = json.loads(data) if data else {}
-    return dict(found.get("options", {})) if found.get("topology") == topology else {}
+    return dict(found.get("options", {})) if found.get("topology") == topology else None

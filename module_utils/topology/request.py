@@ -88,7 +88,7 @@ class Request:
             after=f"{LOOPBACK}:{self.ports.after_proxy}",
             overrides=survey.postfix.parameters["receive_override_options"],
             options=self.options,
-            previous=record.options(topology=model.INLINE),
+            previous=record.options(topology=model.INLINE) or {},
         )
 
     def rendered(self, survey: Survey, topology: str) -> bytes:

@@ -49,7 +49,7 @@ def master_cf(
         moved_to: the name of Postfix's service behind the filter, as `127.0.0.1:2500`.
         overrides: further options of that service, or other values of those it gets.
         service: the name of Postfix's service where there is no filter.
-        previous: the overrides of the last move, as far as they are known.
+        previous: the overrides of the last move, None where they are not known.
         between: the place of the filter in `inline`.
         proxied: whether the filter in front speaks the PROXY protocol.
         passes: whether it hands connections over to Postfix as well.
@@ -71,8 +71,8 @@ def master_cf(
         )
     ):
         # Another name behind the filter (the vendor's bare `2500`), or an option no longer wanted.
-        given = _options(behind, overrides, proxied=proxied or unproxied)
-        set_before = {**given, **(previous or {})}
+        known = overrides if previous is None else previous
+        set_before = _options(behind, known, proxied=proxied or unproxied)
         document = move_back(document, service, TYPE, behind[0].service, set_before)
     change = move if topology == model.EDGE else move_back
     document = change(document, service, TYPE, moved_to, options)

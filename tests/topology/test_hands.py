@@ -514,8 +514,8 @@ def test_the_record_is_true_once_it_is_written(direct: Gateway, topology: str) -
     one.write_record()
     assert one.record_is_true()
     assert record.declared() == topology
-    assert record.options() == ({"syslog_name": "x"} if topology == model.EDGE else {})
-    given = real.given(direct.ports) if topology == model.INLINE else {}
+    assert record.options() == ({"syslog_name": "x"} if topology == model.EDGE else None)
+    given = real.given(direct.ports) if topology == model.INLINE else None
     assert record.options(topology=model.INLINE) == given
     other = model.DIRECT if topology == model.EDGE else model.EDGE
     assert not hands_of(direct, other).record_is_true()

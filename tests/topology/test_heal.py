@@ -282,6 +282,15 @@ def test_what_would_be_done_is_said_in_check_mode(edge: Gateway) -> None:
     assert edge.files() == before
 
 
+def test_check_mode_refuses_what_a_repair_would_refuse(edge: Gateway) -> None:
+    edge.kill("master")
+    with (
+        socket.create_server(("127.0.0.1", edge.ports.smtp)),
+        pytest.raises(SwitchError, match=rf"nothing was changed: port {edge.ports.smtp} belongs"),
+    ):
+        heal(look(edge.request(model.EDGE)), check=True)
+
+
 def test_the_oldest_runs_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nightly, "KEPT_RUNS", 2)
     for day in ("first", "second", "third"):

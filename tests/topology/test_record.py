@@ -60,8 +60,10 @@ def test_the_last_declaration_counts_and_can_be_taken_back(tmp_path: Path) -> No
 
 def test_the_options_of_the_moved_service_are_on_record(tmp_path: Path) -> None:
     file = tmp_path / "declared.json"
-    assert record.options(file) == {}
+    assert record.options(file) is None
     record.write(record.render(model.DIRECT, Ports()), file)
+    assert record.options(file) is None
+    record.write(record.render(model.EDGE, Ports()), file)
     assert record.options(file) == {}
     record.write(record.render(model.EDGE, Ports(), {"syslog_name": "x", "a": ""}), file)
     assert record.options(file) == {"syslog_name": "x", "a": ""}
@@ -93,9 +95,9 @@ def test_the_options_of_another_topology_are_not_taken_for_those_asked_for(tmp_p
     file, given = tmp_path / "declared.json", {"smtpd_proxy_filter": "127.0.0.1:10020"}
     record.write(record.render(model.INLINE, Ports(), given), file)
     assert record.options(file, topology=model.INLINE) == given
-    assert record.options(file) == {}
+    assert record.options(file) is None
     record.write(record.render(model.EDGE, Ports(), {"syslog_name": "x"}), file)
-    assert record.options(file, topology=model.INLINE) == {}
+    assert record.options(file, topology=model.INLINE) is None
 
 
 def test_a_record_is_on_disk_before_it_has_its_name(

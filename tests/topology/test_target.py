@@ -36,11 +36,12 @@ def to(
     data: bytes,
     overrides: dict[str, str] | None = None,
     overrides_of_main_cf: str = "",
+    previous: dict[str, str] | None = None,
 ) -> bytes:
     """The file in a topology, as a move makes it that knows of inline."""
     given = overrides or {}
     place = Between("127.0.0.1:10020", "127.0.0.1:10021", overrides_of_main_cf, given)
-    return master_cf(data, topology, MOVED_TO, given, between=place)
+    return master_cf(data, topology, MOVED_TO, given, previous=previous, between=place)
 
 
 @st.composite
@@ -211,6 +212,15 @@ def test_the_way_back_does_not_need_the_overrides_of_the_way_there() -> None:
     named = {"syslog_name": "postfix/edge"}
     there = to_edge(STOCK, **named)
     assert master_cf(there, model.DIRECT, MOVED_TO, {}, previous=named) == STOCK
+
+
+@given(gateways_for_a_filter(), OVERRIDES, OVERRIDES)
+def test_the_way_out_of_edge_does_not_mind_that_the_overrides_have_been_changed(
+    data: bytes, before: dict[str, str], now: dict[str, str]
+) -> None:
+    there = to(model.EDGE, data, before)
+    assert to(model.DIRECT, there, now, previous=before) == data
+    assert to(model.INLINE, there, now, previous=before) == to(model.INLINE, data, now)
 
 
 def test_the_vendors_bare_port_is_taken_over_and_comes_back() -> None:
