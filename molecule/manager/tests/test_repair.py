@@ -40,6 +40,28 @@ def test_a_postfix_that_died_of_the_filters_port(fleet: Fleet, client: Client) -
         assert_repaired(fleet, client, EDGE, "Postfix is not running")
 
 
+def test_gateways_of_different_topologies_are_mended_by_one_play(
+    fleet: Fleet, client: Client
+) -> None:
+    """The first one has no filter to install, and the others have."""
+    fleet.bring(EDGE)
+    first = fleet.gateways[0].name
+    fleet.play("disable_sender_filter.yml", "--limit", first).must_pass()
+    fleet.run("pkill --signal KILL --exact master; sleep 0.5")
+    fleet.play(REPAIR).must_pass()
+    ends = {name: one.topology for name, one in fleet.ends(5).items()}
+    assert ends == dict.fromkeys(ends, EDGE) | {first: DIRECT}
+    assert all(takes_mail(client, one) for one in fleet.gateways)
+
+
+def test_each_of_two_playbooks_in_a_row_has_its_own_topology(fleet: Fleet) -> None:
+    fleet.bring(EDGE)
+    fleet.play("update_sender_filter.yml", "playbooks/disable_sender_filter.yml").must_pass()
+    assert {one.topology for one in fleet.ends(5).values()} == {DIRECT}
+    fleet.play("update_sender_filter.yml", "playbooks/enable_sender_filter.yml").must_pass()
+    assert {one.topology for one in fleet.ends(5).values()} == {EDGE}
+
+
 def test_half_of_a_move_that_nobody_takes_back(fleet: Fleet, client: Client) -> None:
     fleet.bring(DIRECT)
     module = fleet.move(EDGE)
