@@ -16,6 +16,7 @@ from ..postfix.master_cf import MasterDocument
 from . import filter_status, fronts, model
 from .deafness import is_deaf
 from .fronts import Front
+from .interfaces import Address, addresses
 from .socket_table import PROC
 from .sockets import Listener, listeners
 
@@ -26,6 +27,7 @@ POSTFIX_UNITS = "postfix"  # postfix@-.service in Debian 12, postfix.service in 
 PARAMETERS = (
     "mail_version",
     "inet_protocols",
+    "inet_interfaces",
     "master_service_disable",
     "smtpd_proxy_filter",
     "receive_override_options",
@@ -72,11 +74,17 @@ class PostfixState:
         return MasterDocument.parse(self.master_cf)
 
     @property
-    def families(self) -> set[str]:
-        """The address families that Postfix listens in, of those the host has."""
+    def addresses(self) -> set[Address]:
+        """Where a service listens that names no host, in the families that the host has."""
         wanted = set(self.parameters["inet_protocols"].replace(",", " ").split())
         available = {"ipv4", "ipv6"} if host_has_ipv6() else {"ipv4"}
-        return available if "all" in wanted else wanted & available
+        families = available if "all" in wanted else wanted & available
+        return addresses(self.parameters["inet_interfaces"], families)
+
+    @property
+    def families(self) -> set[str]:
+        """The address families that Postfix listens in."""
+        return {family for family, _ in self.addresses}
 
 
 @dataclass(frozen=True)
@@ -143,11 +151,10 @@ class Survey:
     def listen_addresses(self) -> list[str]:
         """The addresses on which port `listen` takes mail now, IPv6 in brackets.
 
-        With nobody there, those that Postfix would take by `inet_protocols`.
+        With nobody there, those that Postfix would take.
         """
         found = {(one.family, one.address) for one in self.on(self.ports.listen)}
-        wildcards = {("ipv4", "0.0.0.0"), ("ipv6", "::")}
-        chosen = found or {one for one in wildcards if one[0] in self.postfix.families}
+        chosen = found or self.postfix.addresses
         return [f"[{text}]" if family == "ipv6" else text for family, text in sorted(chosen)]
 
     def owner(self, listener: Listener) -> str:

@@ -81,6 +81,14 @@ def test_a_host_as_it_should_be_differs_in_nothing(topology: str) -> None:
     assert differences(host, topology) == []
 
 
+def test_who_listens_on_some_addresses_need_not_listen_in_each_family() -> None:
+    some = [listener(25, MASTER, address=one) for one in ("192.0.2.1", "127.0.0.1")]
+    host = direct([*some, *after_the_filter()])
+    assert differences(host, model.DIRECT) == ["nobody listens on port 25 in ipv6"]
+    host = direct([*some, *after_the_filter()], inet_interfaces="192.0.2.1, 127.0.0.1")
+    assert differences(host, model.DIRECT) == []
+
+
 def test_a_master_that_hears_nobody_is_a_difference() -> None:
     host = edge()
     (said,) = differences(replace(host, postfix=replace(host.postfix, deaf=True)), model.EDGE)

@@ -281,6 +281,14 @@ def test_with_nobody_there_the_addresses_are_those_of_postfix() -> None:
     assert direct([]).listen_addresses() == [ANY_IPV4, f"[{ANY_IPV6}]"]
     assert direct([], inet_protocols="ipv4").listen_addresses() == [ANY_IPV4]
     assert direct([], inet_protocols="ipv6").listen_addresses() == [f"[{ANY_IPV6}]"]
+    some = "192.0.2.1, [2001:db8::1] localhost"
+    assert direct([], inet_interfaces=some, inet_protocols="ipv4").listen_addresses() == [
+        "127.0.0.1",
+        "192.0.2.1",
+    ]
+    assert "[2001:db8::1]" in direct([], inet_interfaces=some).listen_addresses()
+    assert direct([], inet_interfaces="loopback-only").listen_addresses() == ["127.0.0.1", "[::1]"]
+    assert direct([], inet_interfaces="name.invalid").listen_addresses() == []
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from lab_hosts import LabHost, play
 
 ENABLE, DISABLE = "enable_sender_filter.yml", "disable_sender_filter.yml"
+REPAIR = "repair_port_conflict.yml"
 MASTER_CF, MAIN_CF = "/etc/postfix/master.cf", "/etc/postfix/main.cf"
 SMTP = b"smtp      inet  n       -       y       -       -       smtpd\n"
 
@@ -93,6 +94,11 @@ def test_a_file_with_other_line_ends_and_none_at_the_end_comes_back_so(direct: L
 
 
 def test_the_filter_takes_the_addresses_that_postfix_had(direct: LabHost) -> None:
-    direct.run(f"postconf inet_protocols=ipv4 inet_interfaces=127.0.0.1,{direct.address}")
+    direct.run(f"postconf inet_interfaces=127.0.0.1,{direct.address}")
     restart(direct)
     there_and_back(direct)
+    run(ENABLE, direct)
+    direct.run("systemctl stop sender-filter.socket sender-filter.service")
+    run(REPAIR, direct)
+    assert {one.address for one in direct.listeners(25)} == {"127.0.0.1", direct.address}
+    run(DISABLE, direct)
