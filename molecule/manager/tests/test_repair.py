@@ -54,10 +54,15 @@ def test_gateways_of_different_topologies_are_mended_by_one_play(
     assert all(takes_mail(client, one) for one in fleet.gateways)
 
 
-def test_each_of_two_playbooks_in_a_row_has_its_own_topology(fleet: Fleet) -> None:
+def test_each_of_two_playbooks_in_a_row_has_its_own_topology_and_snapshot(fleet: Fleet) -> None:
     fleet.bring(EDGE)
-    fleet.play("update_sender_filter.yml", "playbooks/disable_sender_filter.yml").must_pass()
+    new = ("--extra-vars", '{"sender_filter_blocked": ["192.0.2.99"]}')
+    fleet.play("update_sender_filter.yml", "playbooks/disable_sender_filter.yml", *new).must_pass()
     assert {one.topology for one in fleet.ends(5).values()} == {DIRECT}
+    fleet.play("rollback.yml").must_pass()
+    assert {one.topology for one in fleet.ends(5).values()} == {EDGE}
+    fleet.run("grep -q '^192.0.2.99' /etc/sender-filter/blocked.list")
+    fleet.play("disable_sender_filter.yml").must_pass()
     fleet.play("update_sender_filter.yml", "playbooks/enable_sender_filter.yml").must_pass()
     assert {one.topology for one in fleet.ends(5).values()} == {EDGE}
 
