@@ -42,6 +42,8 @@ use_environment() { # NAME (control, test or fuzz)
   fi
   export PATH=$home/bin:$PATH
   export ANSIBLE_CONFIG=$ROOT/ansible.cfg
+  # The scripts move the lab's hosts alone, whatever the shell names for an operator's own.
+  export ANSIBLE_INVENTORY=$ROOT/inventories/lab
 }
 
 # Unpacks the filter, or with --console its console, for a version of Python into the virtual environment FOLDER, as a
