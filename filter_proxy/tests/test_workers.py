@@ -28,6 +28,7 @@ from sender_filter.io import control, siblings
 from sender_filter.io.board import Board
 from sender_filter.io.messages import Request, sums
 from sender_filter.io.messages.status import ListStatus, Status, UpstreamStatus, ZoneStatus
+from sender_filter.io.metrics import Metrics
 from sender_filter.io.post import Post
 from sender_filter.settings import loading
 from sender_filter.state import Keeper
@@ -724,6 +725,13 @@ async def test_metrics_are_those_of_both(proxy):
     assert 'sender_filter_check_seconds_count{function="upstream"} 2.0' in text
     assert "sender_filter_sessions 2.0" in text
     assert "sender_filter_workers 2.0" in text
+
+
+def test_sessions_not_followed_are_one_figure_whatever_the_reasons():
+    unseen = {"tls": 5, "end of data in doubt": 3, "command line too long": 1}
+    text = Metrics().text(status(unseen=unseen)).decode()
+    assert 'sender_filter_unseen_sessions{why="not followed"} 4.0' in text
+    assert 'sender_filter_unseen_sessions{why="tls"} 5.0' in text
 
 
 async def test_systemd_hears_the_sum(proxy):

@@ -85,8 +85,9 @@ class Metrics:
         self._upstream.set(status.upstream.healthy is not False)
         self._state.set(status.state_problem is None)
         self._dropped.set(status.records_dropped)
-        for why, count in status.unseen.items():
-            self._unseen.labels("tls" if why == "tls" else "not followed").set(count)
+        tls = status.unseen.get("tls", 0)
+        self._unseen.labels("tls").set(tls)
+        self._unseen.labels("not followed").set(sum(status.unseen.values()) - tls)
         for result, count in status.tls.items():
             self._tls.labels(result).set(count)
         return generate_latest(self._registry)
