@@ -96,6 +96,23 @@ def test_a_day_is_not_left_before_it_is_over(tmp_path):
     assert follow(tmp_path, f"{tomorrow}:0")[0] == ["tomorrow"]
 
 
+def test_a_day_to_come_from_a_clock_that_was_ahead_stops_nobody(tmp_path):
+    file_of(tmp_path, 1).write_bytes(line("yesterday"))
+    file_of(tmp_path, -400).write_bytes(line("to come"))
+    found, cursor, _ = follow(tmp_path)
+    assert found == ["yesterday"]
+    _, from_now, _ = follow(tmp_path, "now")
+    file_of(tmp_path).write_bytes(line("today"))
+    assert follow(tmp_path, cursor)[0] == ["today"]
+    assert follow(tmp_path, from_now)[0] == ["today"]
+
+
+def test_who_waits_in_a_day_to_come_goes_on_today(tmp_path):
+    file_of(tmp_path, -400).write_bytes(line("to come"))
+    file_of(tmp_path).write_bytes(line("today"))
+    assert follow(tmp_path, f"{TODAY + timedelta(days=400)}:17")[0] == ["today"]
+
+
 def test_a_line_without_end_is_passed_over(tmp_path, monkeypatch):
     monkeypatch.setattr(record_reader, "MOST_BYTES", 400)
     file_of(tmp_path).write_bytes(b"x" * 1000 + b"\n" + line("after"))

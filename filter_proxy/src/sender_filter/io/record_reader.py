@@ -3,6 +3,9 @@
 A cursor is a day and an offset in that day's file. Whoever follows the records keeps it, be it for
 a week. A day is over, and the next one is read, a moment after midnight: until then another process
 that lets its sessions end may still write to it.
+
+A clock that was ahead leaves the file of a day that may be years away. Who waited there would hear
+of nothing until then, so it is left out. Tomorrow's is not: at midnight a clock may be set back.
 """
 
 import re
@@ -63,8 +66,12 @@ def read(directory: Path, cursor: str, limit: int) -> Page:
         ValueError: This is no cursor.
         OSError: The directory or a file cannot be read.
     """
-    files = dict(day_files.days(directory))
-    place = _place(cursor, files)
+    today = datetime.now(UTC).date()
+    last = today + timedelta(days=1)
+    files = {day: file for day, file in day_files.days(directory) if day <= last}
+    place = _place(cursor, files, today)
+    if place.day > last:
+        place = _Place(today, 0)
     lines, end = _lines(files.get(place.day), place.offset, limit)
     later = [day for day in files if day > place.day]
     records, skipped = _decoded(lines)
@@ -73,8 +80,7 @@ def read(directory: Path, cursor: str, limit: int) -> Page:
     return Page(records, str(_Place(place.day, end)), bool(lines), skipped)
 
 
-def _place(cursor: str, files: dict[date, Path]) -> _Place:
-    today = datetime.now(UTC).date()
+def _place(cursor: str, files: dict[date, Path], today: date) -> _Place:
     if cursor == START:
         return _Place(min(files, default=today), 0)
     if cursor == NOW:
