@@ -166,6 +166,30 @@ async def test_who_sends_all_at_once_and_closes_is_served_though_headers_are_jud
     assert (len(postfix.messages), postfix.lost) == (1, 0)
 
 
+class OldPostfix(Postfix):
+    """It ends a message at a dot between bare LFs too, as each version did before 3.9."""
+
+    async def _content(self, reader):
+        content = b""
+        while not content.endswith((b"\r\n.\r\n", b"\n.\n")):
+            content += await reader.readline()
+        self.messages.append(content)
+
+
+async def test_what_waits_behind_an_end_in_doubt_is_dropped_when_the_client_has_closed(proxy):
+    postfix = OldPostfix(rest=0.05)
+    await started(proxy, postfix, KNOWN_HOSTS)
+    client = await Client.of(proxy)
+    assert await client.reply() == "220 backend"
+    for line in ("MAIL FROM:<a@example.test>", "RCPT TO:<b@example.test>", "DATA"):
+        await client.say(line)
+    client.writer.write(b"Subject: x\r\n\r\nbody\n.\nQUIT\r\n")
+    client.writer.write_eof()
+    assert await client.reader.read() == b"250 2.0.0 Ok: queued as Q1\r\n"
+    await proxy.written(3)
+    assert "Traceback" not in proxy.stderr.read_text()
+
+
 async def test_an_operators_block_counts_at_once_and_outlives_a_kill(proxy):
     postfix = Postfix()
     await started(proxy, postfix, "")

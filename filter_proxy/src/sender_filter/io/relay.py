@@ -52,8 +52,8 @@ class Side(asyncio.Protocol):
     """
 
     __slots__ = (
-        "early", "encrypted", "eof", "full", "lost", "other", "received", "session", "transport",
-        "whole",
+        "early", "encrypted", "eof", "finished", "full", "lost", "other", "received", "session",
+        "transport", "whole",
     )  # fmt: skip
 
     def __init__(self, session: "Session") -> None:
@@ -66,6 +66,7 @@ class Side(asyncio.Protocol):
         self.received = 0
         self.whole = True  # whether all that came ends with the end of a line
         self.eof = False
+        self.finished = False  # whether a FIN was ordered, after which nothing can be sent
         self.full = False
         self.lost = False
 
@@ -134,14 +135,16 @@ class Side(asyncio.Protocol):
         self.session.side_lost(self)
 
     def send(self, data: bytes) -> None:
-        """Write, unless this side is on its way out."""
-        if self.transport is not None and not self.transport.is_closing():
-            self.transport.write(data)
+        """Write, unless this side is on its way out: an observer may order that after the FIN."""
+        if self.transport is None or self.finished or self.transport.is_closing():
+            return
+        self.transport.write(data)
 
     def finish(self) -> None:
         """Send a FIN after all that was written; TLS knows only one for both directions."""
         if self.transport is None or self.transport.is_closing():
             return
+        self.finished = True
         if self.encrypted:
             self.transport.close()
         else:
