@@ -12,6 +12,7 @@ import urllib.request
 import pytest
 import rbldnsd
 from harness import Backend
+from lying_dns import LyingDns
 
 from sender_filter.io import control
 from sender_filter.io.messages import Request
@@ -112,6 +113,21 @@ class Client:
         """The replies to the greeting, MAIL, RCPT, DATA and the message."""
         lines = ("MAIL FROM:<a@example.test>", "RCPT TO:<b@example.test>", "DATA", message)
         return [await self.reply(), *[await self.say(line) for line in lines]]
+
+
+@pytest.fixture
+def dns():
+    """A server on which ``ip4.test`` is a block list."""
+    server = LyingDns()
+    server.is_a_list("ip4.test")
+    yield server
+    server.close()
+
+
+async def trusted(proxy):
+    """The block list has passed its test."""
+    while (await proxy.status())["zones"][0]["state"] != "trusted":
+        await asyncio.sleep(0.05)
 
 
 async def started(proxy, postfix, more):
@@ -472,6 +488,23 @@ async def test_who_connects_too_often_is_blocked_for_a_while(proxy):
     text = (await asyncio.to_thread(proxy.run, "log", "--function", "throttling")).stdout
     assert "by throttling started until" in text
     assert "by throttling stopped: over" in text
+
+
+async def test_who_comes_many_times_at_once_while_a_list_is_asked_is_blocked_as_soon(proxy, dns):
+    postfix = await Postfix().start()
+    proxy.configure(postfix.port, more=CONNECTIONS + REPUTATION.format(dns.address))
+    await proxy.start(change=ASK_ABOUT_LOOPBACK)
+    await trusted(proxy)
+    [port] = await proxy.ports()
+    dns.delay = 0.2
+
+    async def greeting():
+        source = ("127.0.0.3", 0)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=source)
+        return await Client(reader, writer).reply()
+
+    greetings = await asyncio.gather(*(greeting() for _ in range(10)))
+    assert sorted(each[:3] for each in greetings) == ["220"] * 3 + ["421"] * 7
 
 
 async def test_this_hosts_own_probes_are_neither_counted_nor_throttled(proxy):

@@ -1,22 +1,24 @@
 """Who asks the block lists, and what counts when settings change meanwhile."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
 
-from sender_filter.core import addresses
+from sender_filter.core import addresses, networks
 from sender_filter.core.lists import AddressList
 from sender_filter.core.policy import Policy
 from sender_filter.core.reputation.breaker import FAILURES
 from sender_filter.core.reputation.zone import Zone
-from sender_filter.core.runtime_lists import RuntimeLists
+from sender_filter.core.runtime_lists import Entry, RuntimeLists
 from sender_filter.io import judge
 from sender_filter.io.dns import Answer, DnsError
 from sender_filter.io.judge import Judge
 from sender_filter.settings.loading import Settings
 from sender_filter.settings.schema import Config, EmailReputation
 
+RELAY = addresses.parse("203.0.113.1")
 LISTED = addresses.parse("192.0.2.1")
 OTHERS = [addresses.parse(f"198.51.100.{n}") for n in range(1, 20)]
 POINT = "2.0.0.127."
@@ -68,6 +70,18 @@ def judging(*zones):
     return Judge(settings(*zones), RuntimeLists(), RuntimeLists(removal="known removal"))
 
 
+def block(to, address):
+    """An operator blocks an address, for good."""
+    [network] = networks.parse(str(address))
+    to._runtime.put(Entry(network, "operator", time.time(), "block"), time.time())
+
+
+async def of_message(to, address):
+    """A message from an address, by way of a known host."""
+    field = f"Received: from h.test (h.test [{address}])\r\n\tby mx.example.test\r\n"
+    return (await to.of_message(RELAY, field.encode(), behind_postfix=False)).decision
+
+
 async def connect(to, address):
     """A client, asked about in the order in which the front door asks."""
     decision = to.by_lists(address)
@@ -112,4 +126,34 @@ async def test_a_zone_that_goes_while_it_is_asked_still_counts(resolver, after):
     decision = await client
     assert decision.action == "permanent"
     assert "blocked using bl.test" in str(decision.reply)
+    await to.close()
+
+
+@pytest.mark.parametrize("asking", [connect, of_message])
+async def test_who_is_blocked_while_the_lists_are_asked_is_refused(resolver, asking):
+    to = judging("bl.test")
+    resolver.held.clear()
+    waiting = asyncio.ensure_future(asking(to, OTHERS[0]))
+    while len(resolver.asked) < 1:
+        await asyncio.sleep(0.01)
+    block(to, OTHERS[0])
+    resolver.held.set()
+    decision = await waiting
+    assert (decision.function, decision.reply.code) == ("blocked", 554)
+    assert [(each.function, each.result) for each in decision.checks][-4:] == [
+        ("blocked", "no_match"), ("reputation", "not_listed"),
+        ("approved", "no_match"), ("blocked", "match"),
+    ]  # fmt: skip
+    await to.close()
+
+
+async def test_who_is_listed_and_blocked_meanwhile_hears_of_the_list(resolver):
+    to = judging("bl.test")
+    resolver.held.clear()
+    waiting = asyncio.ensure_future(connect(to, LISTED))
+    while len(resolver.asked) < 1:
+        await asyncio.sleep(0.01)
+    block(to, LISTED)
+    resolver.held.set()
+    assert (await waiting).function == "reputation"
     await to.close()

@@ -126,7 +126,20 @@ class Judge:
             return decision
         # A reload may come while the lists are asked: a verdict goes with its own settings.
         settings = self._settings.config.reputation
-        return _with(settings, decision, await self._reputation.judge(address), address)
+        found = await self._reputation.judge(address)
+        return self._by_lists_again(_with(settings, decision, found, address), address)
+
+    def _by_lists_again(self, decision: Decision, address: Address) -> Decision:
+        """A decision that had to be waited for, unless an address was blocked in that time.
+
+        Those who come at once wait at once: the first of them may have had the others blocked.
+        """
+        if decision.reply is not None:
+            return decision
+        now = self.by_lists(address)
+        if now.reply is None:
+            return decision
+        return now._replace(checks=(*decision.checks, *now.checks))
 
     async def of_message(self, peer: Address, section: bytes, *, behind_postfix: bool) -> Judgement:
         """Judge a message of a known host by its header section.
@@ -151,7 +164,7 @@ class Judge:
         await self._catch_up(origin.address)
         decision = self.by_lists(origin.address)
         decision = decision._replace(checks=(check, *decision.checks))
-        decision = await self.by_asking(decision, origin.address)
+        decision = await self.of_client(decision, origin.address)
         return Judgement(origin, decision, walk)
 
     def health(self) -> list[ZoneHealth]:
