@@ -8,6 +8,7 @@ import pytest
 from harness import Filter
 from hypothesis import settings
 from key_value import SERVER, Server
+from lying_dns import LyingDns
 from rbldnsd import Rbldnsd
 
 TEST_SECONDS = 30
@@ -44,6 +45,15 @@ def server(tmp_path_factory):
     made.start()
     yield made
     made.stop()
+
+
+@pytest.fixture
+def dns():
+    """A server on which ``ip4.test`` is a block list."""
+    server = LyingDns()
+    server.is_a_list("ip4.test")
+    yield server
+    server.close()
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import urllib.request
 import pytest
 import rbldnsd
 from harness import Backend
-from lying_dns import LyingDns
 
 from sender_filter.io import control
 from sender_filter.io.messages import Request
@@ -113,15 +112,6 @@ class Client:
         """The replies to the greeting, MAIL, RCPT, DATA and the message."""
         lines = ("MAIL FROM:<a@example.test>", "RCPT TO:<b@example.test>", "DATA", message)
         return [await self.reply(), *[await self.say(line) for line in lines]]
-
-
-@pytest.fixture
-def dns():
-    """A server on which ``ip4.test`` is a block list."""
-    server = LyingDns()
-    server.is_a_list("ip4.test")
-    yield server
-    server.close()
 
 
 async def trusted(proxy):

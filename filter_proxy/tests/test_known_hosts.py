@@ -2,11 +2,22 @@
 
 import asyncio
 import json
+import signal
 
 import pytest
 import yaml
 from harness import Backend
-from test_functions import KNOWN_HOSTS, Client, Postfix, judged_by_headers, received, started
+from test_functions import (
+    ASK_ABOUT_LOOPBACK,
+    KNOWN_HOSTS,
+    REPUTATION,
+    Client,
+    Postfix,
+    judged_by_headers,
+    received,
+    started,
+    trusted,
+)
 
 from sender_filter.core import addresses, networks
 from sender_filter.core.received import width
@@ -93,6 +104,37 @@ async def test_a_relay_is_known_at_once_in_a_session_that_goes_on(proxy):
     assert [(each["address"], each["action"]) for each in judged] == [
         (RELAY, "pass"), (ORIGIN, "pass"), (OUTSIDE, "permanent"), (RELAY, "pass"),
     ]  # fmt: skip
+
+
+HOST = "127.0.0.3"  # each on loopback is a known host, and no list has this one as its test point
+NO_MORE = "[known_hosts]\nenabled = false\n"
+
+
+async def reloaded(proxy, former, now, **lists):
+    """The filter has taken lists, and other lines of its configuration."""
+    proxy.config.write_text(proxy.config.read_text().replace(former, now))
+    proxy.write_lists(**lists)
+    proxy.signal(signal.SIGHUP)
+    await proxy.hears("READY=1")
+
+
+@pytest.mark.parametrize(
+    ("blocked", "listed", "answer"),
+    [(HOST, ORIGIN, "554 5.7.1 "), ("", HOST, "550 5.7.1 "), ("", ORIGIN, "250 ")],
+)
+async def test_who_is_a_relay_no_longer_is_judged_itself_in_a_session_that_goes_on(
+    proxy, dns, blocked, listed, answer
+):
+    dns.lists("ip4.test", listed)
+    postfix = await Postfix().start()
+    proxy.configure(postfix.port, more=KNOWN_HOSTS + REPUTATION.format(dns.address))
+    await proxy.start(change=ASK_ABOUT_LOOPBACK)
+    await trusted(proxy)
+    client = Client(*await proxy.connect(local_addr=(HOST, 0)))
+    assert (await client.deliver(received(OUTSIDE)))[4].startswith("250 ")
+    await reloaded(proxy, KNOWN_HOSTS, NO_MORE, blocked=blocked)
+    assert (await sent(client, received(ORIGIN))).startswith(answer)
+    assert [each["address"] for each in await proxy.written(3)] == [HOST, OUTSIDE, HOST]
 
 
 async def test_an_origin_is_not_charged_with_what_its_relay_does_next(proxy):

@@ -221,7 +221,7 @@ class Door(ABC):
             self._observe(session, None, _NOBODY)
             return
         peer = session.arrival.client.address
-        known = self._judge.is_known(peer)
+        known = session.unjudged = self._judge.is_known(peer)
 
         def unseen(why: str) -> None:
             session.unseen = why
@@ -264,9 +264,9 @@ class Door(ABC):
         self, session: Session, section: bytes, sender: str
     ) -> Verdict | Awaitable[Verdict]:
         """Judge a message by its headers and its envelope sender: now, if there is no wait."""
-        known = self._judge.is_known(session.arrival.client.address)
+        asks = session.unjudged or self._judge.is_known(session.arrival.client.address)
         counts = self._ledger.judges_senders
-        if known or (counts and self._siblings.who_knows_more(Sender.of(sender)) is not None):
+        if asks or (counts and self._siblings.who_knows_more(Sender.of(sender)) is not None):
             return self._judge_in_time(session, section, sender)
         return self._verdict(session, sender, _by_nobody(session))
 
@@ -278,6 +278,8 @@ class Door(ABC):
             judgement = await self._judge.of_message(
                 peer, section, behind_postfix=self.behind_postfix
             )
+        elif session.unjudged:  # it was a known host, and is one no longer
+            judgement = judgement._replace(decision=await self._judge.of_unjudged(peer))
         if self._ledger.judges_senders:
             await self._siblings.caught_up_on(Sender.of(sender))
         return self._verdict(session, sender, judgement)

@@ -161,11 +161,13 @@ class Judge:
             check = Check("known_hosts", str(peer), "match", micros, why)
             return Judgement(origin, Decision("none", "pass", (check,)), walk)
         check = Check("known_hosts", str(origin.address), "no_match", micros, f"hop {origin.hop}")
-        await self._catch_up(origin.address)
-        decision = self.by_lists(origin.address)
-        decision = decision._replace(checks=(check, *decision.checks))
-        decision = await self.of_client(decision, origin.address)
-        return Judgement(origin, decision, walk)
+        decision = await self.of_unjudged(origin.address)
+        return Judgement(origin, decision._replace(checks=(check, *decision.checks)), walk)
+
+    async def of_unjudged(self, address: Address) -> Decision:
+        """Judge an address that nothing was decided about when its client connected."""
+        await self._catch_up(address)
+        return await self.of_client(self.by_lists(address), address)
 
     def health(self) -> list[ZoneHealth]:
         """How each block list is doing."""

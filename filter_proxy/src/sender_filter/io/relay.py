@@ -212,12 +212,13 @@ class Session:
         context: What it takes to end TLS here; None: Postfix ends it.
         tls: What became of that, once the client has said STARTTLS.
         tls_problem: Why the handshake failed.
+        unjudged: Whether the client was a known host when the session began: nobody has judged it.
     """
 
     __slots__ = (
         "_enough", "_fin_waits", "_unsent", "arrival", "client", "context", "end", "first", "hooks",
-        "latest", "observer", "ours", "over", "pace", "reply", "tls", "tls_problem", "unseen",
-        "upstream",
+        "latest", "observer", "ours", "over", "pace", "reply", "tls", "tls_problem", "unjudged",
+        "unseen", "upstream",
     )  # fmt: skip
 
     def __init__(self, arrival: Arrival, hooks: Hooks, *, ours: bool) -> None:
@@ -235,6 +236,7 @@ class Session:
         self.context: ssl.SSLContext | None = None
         self.tls: Literal["handshake", "ended", "failed"] | None = None
         self.tls_problem: str | None = None
+        self.unjudged = False
         self._enough = False  # whether the client is not read because so much of it waits
         self._fin_waits = False
         self._unsent = 0  # what a client had still to take when its farewell began
