@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from . import commented
 from . import options as opt
 from .errors import InvalidConfig, InvalidValue
 from .lines import (
@@ -23,14 +24,12 @@ from .lines import (
     decode,
     encode,
     eol_of,
-    is_continuation,
     is_passive,
-    is_start,
     parse_blocks,
     split_lines,
     terminator,
 )
-from .service import TYPES, Identity, check_name, identity, port_of
+from .service import Identity, check_name, identity, port_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -222,12 +221,8 @@ class MasterDocument:
     def all_commented(self) -> list[CommentedEntry]:
         """Return every commented-out entry."""
         gaps = (block for block in self.blocks if isinstance(block, Gap))
-        return [
-            _commented_at(gap, index)
-            for gap in gaps
-            for index, line in enumerate(gap.lines)
-            if _is_commented_start(line)
-        ]
+        starts = (_commented_at(gap, at) for gap in gaps for at in range(len(gap.lines)))
+        return [found for found in starts if found is not None]
 
     def set_fields(self, entry: Entry, fields: Mapping[str, str]) -> None:
         """Set fields by their names in ``FIELDS``, keeping the columns where they fit.
@@ -421,50 +416,12 @@ def _in_columns(values: list[str]) -> str:
     return text
 
 
-def _is_commented_start(line: str) -> bool:
-    if line[:1] != "#":
-        return False
-    text = line[1:].lstrip(" \t")
-    if not is_start(text):
-        return False
-    words = text.split(None, len(FIELDS))
-    return (
-        len(words) >= len(FIELDS)
-        and words[1] in TYPES
-        and all(word in ("y", "n", "-") for word in words[2:5])
-    )
-
-
-def _commented_at(gap: Gap, start: int) -> CommentedEntry:
-    entry = Entry([gap.lines[start][1:].lstrip(" \t")], gap.line + start)
-    end = start + 1
-    for index in range(start + 1, len(gap.lines)):
-        line = gap.lines[index]
-        if line[:1] != "#" or is_start(line[1:]):
-            break
-        if _is_argument_line(line[1:], entry):
-            between = [_without_mark(text) for text in gap.lines[end:index]]
-            entry.replace_lines([*entry.lines, *between, line[1:]])
-            end = index + 1
-    return CommentedEntry(entry, gap, start, end)
-
-
-def _without_mark(line: str) -> str:
-    """Uncomment a line between arguments, unless it is prose: that stays a comment."""
-    return line[1:] if is_passive(line[1:] or "\n") else line
-
-
-def _is_argument_line(line: str, entry: Entry) -> bool:
-    """Tell a commented-out continuation line from prose, by its first word.
-
-    Bare words are arguments only where the entry has such already, as pipe(8) entries do, or
-    inside braces.
-    """
-    if not is_continuation(line):
-        return False
-    first = line.split(maxsplit=1)[0]
-    inside = entry.text.count("{") > entry.text.count("}")
-    return inside or first[0] in "-{" or "=" in first or bool(entry.arguments.rest)
+def _commented_at(gap: Gap, start: int) -> CommentedEntry | None:
+    found = commented.read(gap.lines, start)
+    if found is None:
+        return None
+    lines, end = found
+    return CommentedEntry(Entry(lines, gap.line + start), gap, start, end)
 
 
 def set_service(entry: Entry, service: str) -> None:

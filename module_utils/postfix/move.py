@@ -7,10 +7,11 @@ with what is there; then the original bytes are known.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .errors import AmbiguousService, InvalidConfig, InvalidValue, NoSuchService
-from .lines import Block, Gap, body, completed, eol_of, is_start, terminator
+from .lines import Block, Gap, body, completed, eol_of, is_continuation, is_start, terminator
 from .master_cf import FIELDS, CommentedEntry, Entry, MasterDocument, set_option, set_service
 from .service import check_name, identity
 
@@ -173,12 +174,22 @@ def _original(
 def _stale(doc: MasterDocument, gap: Gap, target: Entry, service: str) -> CommentedEntry | None:
     """Return the comment that a moved entry left behind, once the entry was edited."""
     recognised = [commented for commented in doc.all_commented() if commented.gap is gap]
-    # An entry whose fields are spread over lines is not recognised among other comments.
-    lowest = _commented_last(gap, target, service)
-    candidates = [*recognised[-1:], *([lowest] if lowest else [])]
-    last = max(candidates, key=lambda one: one.start, default=None)
-    fits = last and _is_service(last.entry, target, service)
-    return last if fits and last and last.entry.command == target.command else None
+    last = recognised[-1] if recognised else None
+    if last is None or not _is_service(last.entry, target, service):
+        return None
+    return _whole(last, target) if last.entry.command == target.command else None
+
+
+def _whole(found: CommentedEntry, target: Entry) -> CommentedEntry:
+    """Return the comment with the lines behind it that are arguments by what the target has."""
+    own = {body(line) for line in target.lines}
+    end = found.end
+    for index, line in enumerate(found.gap.lines[found.end :], found.end + 1):
+        if not line.startswith("#") or body(line[1:]) not in own:
+            break
+        end = index if is_continuation(line[1:]) else end
+    more = [line[1:] for line in found.gap.lines[found.end : end]]
+    return replace(found, entry=Entry([*found.entry.lines, *more]), end=end)
 
 
 def _rename_back(

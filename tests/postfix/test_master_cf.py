@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -173,6 +174,116 @@ def test_commented_entries_end_where_prose_begins() -> None:
         "smtpd_reject_unlisted_recipient": "no",
     }
     assert b"\n# Not part of it.\n#628" in doc.render()
+
+
+def uncommented_in(text: str, start: re.Match[str]) -> str:
+    """The text of Debian with one entry active: its arguments stand behind two blanks."""
+    entry = re.sub(r"^#(?=\S|  \S)", "", start[0], flags=re.MULTILINE)
+    return text[: start.start()] + entry + text[start.end() :]
+
+
+def test_every_entry_of_debians_text_is_uncommented(shipped_masters: dict[str, bytes]) -> None:
+    texts = [data for name, data in shipped_masters.items() if name.endswith("master.cf.dist")]
+    assert texts
+    for data in texts:
+        text = data.decode()
+        starts = re.finditer(r"^#\S+ +\w+ +[yn-] .*\n(#  +\S.*\n)*", text, re.MULTILINE)
+        wanted = [uncommented_in(text, start) for start in starts]
+        found = []
+        for index in range(len(MasterDocument.parse(data).all_commented())):
+            doc = MasterDocument.parse(data)
+            doc.uncomment(doc.all_commented()[index])
+            found.append(doc.render().decode())
+        assert found == wanted
+        assert len(found) > 10
+
+
+FOLDED = b"""\
+# The service for clients, in
+#smtps
+#  inet n - n
+## as it was: n - y
+#  - - smtpd -o a=b
+#  -o c=d
+"""
+
+
+def test_a_commented_entry_whose_fields_are_on_several_lines() -> None:
+    doc = MasterDocument.parse(FOLDED)
+    (found,) = doc.commented("465", "inet")
+    entry = doc.uncomment(found)
+    assert (entry.line, dict(entry.options)) == (2, {"a": "b", "c": "d"})
+    assert doc.render() == (
+        b"# The service for clients, in\nsmtps\n  inet n - n\n# as it was: n - y\n"
+        b"  - - smtpd -o a=b\n  -o c=d\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("#smtps inet n - n - -\n", []),
+        ("#smtps inet n - n\nx unix - - - - - x\n", []),
+        ("#smtps inet n - n\n\n#  - - smtpd\n", []),
+        ("# smtps\n#  inet is the type of all of them, n - n - - smtpd\n", []),
+        ("#smtps inet n - n\n#  see smtps inet n - n - - smtpd\n", []),
+        ("#smtps inet n - n\n#smtps inet n - n - - smtpd\n", [2]),
+        ("#smtps inet\n# n - n - - smtpd\n#x unix - - - - - x\n", [1]),
+    ],
+)
+def test_a_part_of_the_fields_is_no_entry(text: str, lines: list[int]) -> None:
+    doc = MasterDocument.parse(text.encode())
+    assert [found.line for found in doc.commented("465", "inet")] == lines
+
+
+SMTPS, PIPE = "#smtps inet n - n - - smtpd\n", "#x unix - n n - - pipe\n"
+VMAIL = "#  flags=R user=vmail\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "prose"),
+    [
+        (SMTPS + "#  -o a=b\n", "# ==== ours, do not touch ====\n# TLS=on is set in main.cf\n"),
+        (SMTPS + "#  -o a=b\n", "#  TLS=on is set in main.cf\n"),
+        (SMTPS + "#  -o a=b\n#  -v\n", "# ---- ours ----\n# - one\n"),
+        (SMTPS + "#  -o a=b\n", "#\n# For others:\n#  -o c=d\n"),
+        (SMTPS + "#  -o a=b\n", "# For others:\n#\n#  -o c=d\n"),
+        (SMTPS, "# submission inet n - n - - smtpd\n#  -o a=b\n"),
+        (PIPE, "# TLS=on is set in main.cf\n"),
+        (PIPE + VMAIL + "#  argv=/bin/x\n#  ${recipient}\n", "# Old example\n"),
+        (PIPE + VMAIL + "#    argv=/bin/x -o\n#    -d\n", "#   Old example\n"),
+        (PIPE + VMAIL, "#    eol=x is not set\n"),
+        (PIPE + VMAIL, "#\n#  user=other\n"),
+        (PIPE + VMAIL, "# or:\n#  user=other\n"),
+        (PIPE + "#\tflags=R\n#        argv=/bin/x\n", "# ====\n"),
+        (PIPE + "# user=x argv=/bin/x\n", "# Old example\n#  Old example\n"),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_prose_is_no_argument(arguments: str, prose: str, end: str) -> None:
+    data = (arguments + prose).replace("\n", end)
+    doc = MasterDocument.parse(data.encode())
+    doc.uncomment(doc.all_commented()[0])
+    bare = "\n".join(line.removeprefix("#") for line in arguments.split("\n"))
+    assert doc.render().decode() == (bare + prose).replace("\n", end)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "smtps inet n - n - - smtpd -o\n  {a =\n b c}\n -o\n   c=d\n",
+        "smtps inet n - n - - smtpd\n -o a=b\n\n# why\n# and\n  -o c=d\n",
+        "smtps\n\tinet n - n - -\n\n smtpd\n  -o c=d\n",
+        "x unix - n n - - spawn user=x\n  argv=/bin/x\n  ${a} y\n  -b\n",
+    ],
+)
+def test_what_was_commented_out_comes_back(text: str) -> None:
+    doc = MasterDocument.parse(text.encode())
+    doc.comment(doc.entries[0])
+    doc = MasterDocument.parse(doc.render())
+    (found,) = doc.all_commented()
+    doc.uncomment(found)
+    assert doc.render().decode() == text
 
 
 def test_an_entry_is_not_uncommented_above_ignored_text() -> None:
