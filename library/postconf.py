@@ -212,11 +212,9 @@ def main() -> None:
         path = f"{module.params['config_dir']}/main.cf"
         module.fail_json(msg=result.failure(path, error))
     for warning in change.warnings:
-        module.warn(warning)
-    module.exit_json(
-        **result.of_change(change, diff=module._diff),
-        params=changed_params(change),
-    )
+        module.warn(result.readable(warning))
+    facts = {"params": changed_params(change)}
+    module.exit_json(**result.of_change(change, diff=module._diff, **facts))
 
 
 if __name__ == "__main__":

@@ -119,13 +119,13 @@ def main() -> None:
     except PostfixError as error:
         module.fail_json(msg=result.failure(str(path), error))
     for warning in change.warnings:
-        module.warn(warning)
+        module.warn(result.readable(warning))
     before = MainDocument.parse(change.before).get(name) or ""
-    module.exit_json(
-        **result.of_change(change, diff=module._diff),
-        wrong=import_environment.problems(before, wanted),
-        action="restart" if change.changed else "nothing",
-    )
+    facts = {
+        "wrong": import_environment.problems(before, wanted),
+        "action": "restart" if change.changed else "nothing",
+    }
+    module.exit_json(**result.of_change(change, diff=module._diff, **facts))
 
 
 if __name__ == "__main__":

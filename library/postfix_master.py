@@ -256,11 +256,9 @@ def main() -> None:
     except PostfixError as error:
         module.fail_json(msg=result.failure(str(path), error))
     for warning in change.warnings:
-        module.warn(warning)
-    module.exit_json(
-        **result.of_change(change, diff=module._diff),
-        entries=entries_after(change, request),
-    )
+        module.warn(result.readable(warning))
+    facts = {"entries": entries_after(change, request)}
+    module.exit_json(**result.of_change(change, diff=module._diff, **facts))
 
 
 if __name__ == "__main__":

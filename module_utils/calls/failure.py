@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..postfix.result import readable
+
 
 class CallError(Exception):
     """Why not, and what is returned beside that."""
@@ -14,4 +16,4 @@ class CallError(Exception):
 
     def result(self) -> dict[str, Any]:
         """What the module returns."""
-        return {"failed": True, "msg": str(self), **self._facts}
+        return readable({"failed": True, "msg": str(self), **self._facts})

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..postfix.desired import to_text
 from ..postfix.errors import PostfixError
+from ..postfix.result import readable
 from ..topology.arguments import ports_of, provider_in
 from ..topology.diagnosis import differences, seen_topology
 from ..topology.forecast import foreseen, told
@@ -34,7 +35,7 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     except (SwitchError, SurveyError, ServiceError, PostfixError) as error:
         raise CallError(error) from error
     forecast = _forecast(outcome, request) if check else {}
-    return {**_result(outcome, request), **_diff(outcome, request), **forecast}
+    return readable({**_result(outcome, request), **_diff(outcome, request), **forecast})
 
 
 def _request(params: dict[str, Any]) -> Request:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..postfix.errors import PostfixError
+from ..postfix.result import readable
 from ..snapshots.store import Store
 from ..topology import passing
 from ..topology.arguments import ports_of, provider_in
@@ -31,12 +32,14 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
         snapshot, survey = begin(request, repair=params["repair"], check=check)
     except (SwitchError, SurveyError, PostfixError) as error:
         raise CallError(error) from error
-    return {
-        "changed": False,
-        "snapshot": snapshot,
-        "seen": seen_topology(survey),
-        "differences": differences(survey, request.topology),
-        "listen_addresses": survey.listen_addresses(),
-        "way_to_postfix": passing.way_in(survey),
-        "linked": sorted(Store().linked()),
-    }
+    return readable(
+        {
+            "changed": False,
+            "snapshot": snapshot,
+            "seen": seen_topology(survey),
+            "differences": differences(survey, request.topology),
+            "listen_addresses": survey.listen_addresses(),
+            "way_to_postfix": passing.way_in(survey),
+            "linked": sorted(Store().linked()),
+        }
+    )

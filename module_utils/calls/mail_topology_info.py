@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..postfix.errors import PostfixError
+from ..postfix.result import readable
 from ..snapshots.store import Store
 from ..topology import effective, fronts, journal, record, run_time
 from ..topology.arguments import ports_of, provider_in
@@ -36,16 +37,18 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:  # noqa: ARG0
         raise CallError(msg)
     found = facts(survey, topology)
     found["differences"] += journal.unfinished()
-    return {
-        "changed": False,
-        "declared": topology,
-        **found,
-        "listen_addresses": survey.listen_addresses(),
-        "risks": [asdict(one) for one in risks(survey, topology, settings)],
-        "snapshots": _snapshots(),
-        "run_time": run_time.entries(survey),
-        "obstacles": obstacles(survey, topology),
-    }
+    return readable(
+        {
+            "changed": False,
+            "declared": topology,
+            **found,
+            "listen_addresses": survey.listen_addresses(),
+            "risks": [asdict(one) for one in risks(survey, topology, settings)],
+            "snapshots": _snapshots(),
+            "run_time": run_time.entries(survey),
+            "obstacles": obstacles(survey, topology),
+        }
+    )
 
 
 def _look(params: dict[str, Any]) -> Survey:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..postfix.errors import PostfixError
+from ..postfix.result import readable
 from ..snapshots.store import Store
 from ..topology.diagnosis import seen_topology
 from ..topology.forecast import told
@@ -28,15 +29,17 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     except (SwitchError, SurveyError, PostfixError) as error:
         raise CallError(error) from error
     seen = seen_topology(outcome.after)
-    return {
-        "changed": outcome.changed,
-        "snapshot": name,
-        "steps": outcome.steps,
-        "seen": seen,
-        **outcome.costs,
-        "table": facts(outcome.after, seen)["table"],
-        **(_forecast(name, outcome, config_dir) if check else {}),
-    }
+    return readable(
+        {
+            "changed": outcome.changed,
+            "snapshot": name,
+            "steps": outcome.steps,
+            "seen": seen,
+            **outcome.costs,
+            "table": facts(outcome.after, seen)["table"],
+            **(_forecast(name, outcome, config_dir) if check else {}),
+        }
+    )
 
 
 def _forecast(name: str, outcome: Outcome, config_dir: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ..postfix import atomic
 from ..postfix.errors import PostfixError
+from ..postfix.result import readable
 from ..snapshots.snapshot import SnapshotError
 from .diagnosis import seen_topology
 from .heal import Healing, declared, heal, look
@@ -65,14 +66,14 @@ def run(config_dir: Path, *, restart: bool, check: bool = False) -> Report:
         request = declared(config_dir)
         report.declared = request.topology
         healing = look(request)
-        report.before, report.wrong = seen_topology(healing.before), healing.wrong
+        report.before, report.wrong = seen_topology(healing.before), readable(healing.wrong)
         if check:
             report.after, report.ok = report.before, not healing.wrong
             return report
         _heal(report, healing, restart=restart)
         report.ok = True
     except FAILURES as error:
-        report.error = str(error)
+        report.error = readable(str(error))
         report.after = _seen(healing)
     return report
 

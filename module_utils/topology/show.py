@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..postfix.errors import PostfixError
+from ..postfix.result import readable
 from . import effective, journal
 from .diagnosis import scan_service_is_away
 from .heal import declared
@@ -52,13 +53,14 @@ def look(config_dir: Path) -> Shown:
         settings = effective.read(survey, PARAMETERS)
     except FAILURES as error:
         nothing: Shown = {"seen": "", "ports": [], "table": [], "conflicts": [], "differences": []}
-        return shown | nothing | {"risks": [], "cures": [], "error": str(error)}
+        return readable(shown | nothing | {"risks": [], "cures": [], "error": str(error)})
     found = facts(survey, request.topology)
     unfinished = journal.unfinished()
     found["differences"] += unfinished
     shown["declared"] = request.topology
     shown["risks"] = [asdict(one) for one in risks(survey, request.topology, settings)]
-    return shown | found | {"cures": _cures(host, survey, found["differences"], unfinished)}
+    cures = _cures(host, survey, found["differences"], unfinished)
+    return readable(shown | found | {"cures": cures})
 
 
 def _cures(host: str, survey: Survey, differences: list[str], unfinished: list[str]) -> list[str]:

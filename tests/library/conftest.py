@@ -43,7 +43,9 @@ def run(
         check=False,
     )
     assert done.stdout, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    json.dumps(said, ensure_ascii=False).encode()  # Ansible refuses what is no UTF-8
+    return said
 
 
 @pytest.fixture

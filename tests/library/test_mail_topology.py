@@ -116,10 +116,18 @@ def test_a_gateway_without_a_declaration_asks_for_one(direct: Gateway) -> None:
 
 @pytest.mark.parametrize("module", ["mail_topology", "mail_topology_info"])
 def test_a_broken_master_cf_is_an_error_and_no_traceback(direct: Gateway, module: str) -> None:
-    direct.master_cf.write_text("smtp inet n\n")
+    direct.master_cf.write_bytes(b"smtp inet \xfc\n")
     said = call(module, direct, topology="direct")
     assert said["failed"]
     assert f"{direct.master_cf}:1: the entry has 3 fields" in said["msg"]
+    assert said["msg"].endswith("smtp inet \ufffd")
+
+
+@pytest.mark.parametrize("module", ["mail_topology", "mail_topology_info", "mail_topology_begin"])
+def test_a_master_cf_that_is_no_utf8_is_told_in_utf8(direct: Gateway, module: str) -> None:
+    own = direct.master_cf.read_bytes()
+    direct.master_cf.write_bytes(own.replace(b"smtpd\n", b"smtpd\xfc\n", 1))
+    assert "\ufffd" in str(call(module, direct, topology="edge"))
 
 
 PLAIN = {"handover": "plain"}

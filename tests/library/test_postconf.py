@@ -92,6 +92,21 @@ def test_a_member_that_is_there_keeps_its_place(config_dir: Path, postconf) -> N
     assert not postconf(tokens=tokens)["changed"]
 
 
+def test_a_file_that_is_no_utf8_keeps_its_bytes(config_dir: Path, postconf) -> None:
+    main = config_dir / "main.cf"
+    own = b"# f\xfcr uns\nrelay_domains = \xe4\n" + main.read_bytes() + b"a\xf6 = 1\na\xf6 = 2\n"
+    main.write_bytes(own)
+    asked = {"params": {"relay_domains": "b"}}
+    done = postconf(**asked, diff=True)
+    assert done["params"] == {"relay_domains": {"before": "\ufffd", "after": "b"}}
+    assert done["diff"]["before"].startswith("# f\ufffdr uns\n")
+    assert main.read_bytes() == own.replace(b"= \xe4", b"= b")
+    taken = postconf(params={"relay_domains": None}, state="absent", diff=True)
+    assert "a\ufffd is set again" in taken["warnings"][0]["event"]["msg"]
+    main.write_bytes(own + b"\xfc\n")
+    assert postconf(**asked)["failed"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -61,6 +61,19 @@ def test_home_and_port_are_followed(config_dir: Path, import_environment) -> Non
     assert VENDOR.encode() in (config_dir / result["backup_file"]).read_bytes()
 
 
+def test_a_file_that_is_no_utf8_keeps_its_bytes(config_dir: Path, import_environment) -> None:
+    main = config_dir / "main.cf"
+    own = main.read_bytes() + b"# f\xfcr uns\nimport_environment = TM_FOX_PROXY_LIST=\xe4 A=\xf6\n"
+    main.write_bytes(own)
+    done = import_environment(diff=True)
+    assert done["wrong"][1].startswith("has TM_FOX_PROXY_LIST=\ufffd instead of")
+    assert "# f\ufffdr uns\n" in done["diff"]["after"]
+    assert b"# f\xfcr uns\n" in main.read_bytes()
+    assert b" A=\xf6 " in main.read_bytes()
+    main.write_bytes(own + b"\xfc\n")
+    assert "'\ufffd' is not of the form" in import_environment()["msg"]
+
+
 def test_a_home_of_two_words_is_refused(config_dir: Path, import_environment) -> None:
     before = (config_dir / "main.cf").read_bytes()
     result = import_environment(imss_home="/opt/trend micro/imss")

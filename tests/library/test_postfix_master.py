@@ -113,6 +113,29 @@ def test_errors(config_dir: Path, postfix_master, arguments, said: str) -> None:
     assert (config_dir / "master.cf").read_bytes() == before
 
 
+LATIN = (
+    b"# f\xfcr uns\nx\xe4 unix - - n - - smtp\n  -o y\xf6=\xfc\n"
+    b"z\xe4 unix - - n - - smtp\nz\xe4 unix - - n - - smtp\n"
+)
+
+
+def test_a_file_that_is_no_utf8_keeps_its_bytes(config_dir: Path, postfix_master) -> None:
+    master = config_dir / "master.cf"
+    own = LATIN + master.read_bytes()
+    master.write_bytes(own)
+    done = postfix_master(**THERE, diff=True)
+    assert done["diff"]["before"].startswith("# f\ufffdr uns\n")
+    assert master.read_bytes().startswith(LATIN)
+    assert postfix_master(**BACK)["changed"]
+    assert master.read_bytes() == own
+    master.write_bytes(own.replace(b"x\xe4 unix", b"x unix"))  # a task names it by UTF-8
+    changed = postfix_master(service="x/unix", options={"a": "b"})
+    assert changed["entries"][0]["options"] == {"y\ufffd": "\ufffd", "a": "b"}
+    assert "z\ufffd/unix is the same service as line 5" in changed["warnings"][0]["event"]["msg"]
+    master.write_bytes(own + b"\xfc\n")
+    assert "are needed: \ufffd" in postfix_master(**THERE)["msg"]
+
+
 def test_a_move_stands_alone(postfix_master) -> None:
     assert "second task" in postfix_master(**THERE, state="absent")["msg"]
     assert "mutually exclusive" in postfix_master(**THERE, move_back_from="2500")["msg"]
@@ -120,6 +143,8 @@ def test_a_move_stands_alone(postfix_master) -> None:
 
 def test_ansible_packs_what_the_module_needs(config_dir: Path, tmp_path: Path) -> None:
     """One run through Ansible itself: the packed module finds its shared code."""
+    with (config_dir / "master.cf").open("ab") as file:
+        file.write(b"# f\xfcr uns\n")
     arguments = json.dumps({**THERE, "config_dir": str(config_dir)})
     (tmp_path / "ansible.cfg").touch()
     environment = {
@@ -129,7 +154,17 @@ def test_ansible_packs_what_the_module_needs(config_dir: Path, tmp_path: Path) -
         "ANSIBLE_LIBRARY": str(ROOT / "library"),
         "ANSIBLE_MODULE_UTILS": str(ROOT / "module_utils"),
     }
-    command = ["-m", "ansible", "adhoc", "localhost", "-m", "postfix_master", "-a", arguments]
+    command = [
+        "-m",
+        "ansible",
+        "adhoc",
+        "localhost",
+        "-m",
+        "postfix_master",
+        "-a",
+        arguments,
+        "--diff",
+    ]
     command += ["-e", f"ansible_python_interpreter={sys.executable}"]
     done = subprocess.run(
         [sys.executable, *command], env=environment, capture_output=True, text=True, check=False

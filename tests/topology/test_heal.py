@@ -18,7 +18,7 @@ from topology.moves import TO_EDGE, fails_after, killed_after
 from module_utils.postfix import atomic
 from module_utils.postfix.errors import Locked
 from module_utils.snapshots.store import Store
-from module_utils.topology import command, journal, model, nightly, record, services
+from module_utils.topology import command, journal, model, nightly, record, services, show
 from module_utils.topology.diagnosis import differences, seen_topology
 from module_utils.topology.heal import declared, heal, look
 from module_utils.topology.services import wait_until
@@ -121,6 +121,18 @@ def test_nobody_moves_the_host_while_postfix_is_restarted(
     monkeypatch.setattr(nightly, "restart_postfix", restart_alone)
     report = nightly.run(edge.config_dir, restart=True)
     assert report.ok, report
+
+
+def test_a_file_that_is_no_utf8_does_not_stop_the_report(
+    edge: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare(edge, model.EDGE)
+    monkeypatch.setattr(nightly, "FILE", edge.config_dir / "nightly.jsonl")
+    edge.master_cf.write_bytes(b"smtp inet \xfc\n")
+    report = nightly.run(edge.config_dir, restart=True)
+    assert report.error.endswith("smtp inet \ufffd")
+    assert nightly.notify(report, "/bin/true", "") == []
+    assert show.look(edge.config_dir)["error"] == report.error
 
 
 def test_a_postfix_that_does_not_come_back_is_a_failure(
