@@ -12,7 +12,8 @@ src/global/mail_parm_split.c; spec.md S7.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from pathlib import PurePath
 
 from .errors import InvalidValue
 from .lines import Span
@@ -21,12 +22,13 @@ from .main_cf import MainDocument, Parameter, split_list
 NAME = "import_environment"
 # Lists of files and folders: whoever has put something of their own beside the vendor's keeps it.
 _LISTS = {"LD_PRELOAD": r"[:\s]+", "LD_LIBRARY_PATH": r"[:;]"}
+_LIBRARY, _PROXIES = "/lib64/libTmFoxSocketLib.so", "/config/foxproxy.list"
 _PATH = re.compile(r"/[A-Za-z0-9._+@/-]*")
 
 
 def library(home: str) -> str:
     """The library of the vendor's product installed below `home`."""
-    return f"{home.rstrip('/')}/lib64/libTmFoxSocketLib.so"
+    return home.rstrip("/") + _LIBRARY
 
 
 def settings(home: str, port: int) -> dict[str, str]:
@@ -45,7 +47,7 @@ def settings(home: str, port: int) -> dict[str, str]:
     folder = home.rstrip("/")
     return {
         "LD_PRELOAD": library(home),
-        "TM_FOX_PROXY_LIST": f"{folder}/config/foxproxy.list",
+        "TM_FOX_PROXY_LIST": folder + _PROXIES,
         "LD_LIBRARY_PATH": f"{folder}/lib",
         "TM_FOX_PROXY_CONNECT_PORT": str(port),
     }
@@ -92,15 +94,29 @@ def repair(data: bytes, wanted: Mapping[str, str], default: Callable[[], str]) -
         document.set(NAME, " ".join(filter(None, [default().strip(), *words])))
         return document.render()
     parameter = document.find(NAME)[-1]
+    homes = _homes(parameter)
     for index in range(len(parameter.tokens)):
-        _mend(parameter, index, wanted)
+        _mend(parameter, index, wanted, homes)
     names = {_read(token.text)[0] for token in parameter.tokens}
     missing = [f"{name}={value}" for name, value in wanted.items() if name not in names]
     document.add_tokens(NAME, missing)
     return document.render()
 
 
-def _mend(parameter: Parameter, index: int, wanted: Mapping[str, str]) -> None:
+def _homes(parameter: Parameter) -> set[str]:
+    """Where the vendor's product is or was, by what the vendor's tokens say."""
+    words = [
+        word
+        for name, value in (_read(token.text) for token in parameter.tokens)
+        for word in re.split(_LISTS.get(name, r"\s+"), value or "")
+    ]
+    ends = (_LIBRARY, _PROXIES)
+    return {word.removesuffix(end) for word in words for end in ends if word.endswith(end)}
+
+
+def _mend(
+    parameter: Parameter, index: int, wanted: Mapping[str, str], homes: Collection[str]
+) -> None:
     """Give one token of the value its right value, where it stands."""
     token = parameter.tokens[index]
     name, value = _read(token.text)
@@ -110,9 +126,25 @@ def _mend(parameter: Parameter, index: int, wanted: Mapping[str, str]) -> None:
     if value:
         # From the right: the value may stand in the name as well.
         start = token.span.start + token.text.rindex(value)
-        parameter.splice(Span(start, start + len(value)), right)
+        mended = _mended(name, value, right, homes)
+        parameter.splice(Span(start, start + len(value)), mended)
     else:
         parameter.splice(token.span, f"{name}={right}")
+
+
+def _mended(name: str, value: str, right: str, homes: Collection[str]) -> str:
+    """The value with the right member in the place of the vendor's from another home, or added."""
+    if name not in _LISTS:
+        return right
+    members = re.split(f"({_LISTS[name]})", value)  # and what stands between them
+    mended = "".join(right if _is_vendors(name, one, homes) else one for one in members)
+    return mended if mended != value else f"{value}:{right}"
+
+
+def _is_vendors(name: str, member: str, homes: Collection[str]) -> bool:
+    if name == "LD_PRELOAD":
+        return PurePath(member).name == PurePath(_LIBRARY).name
+    return member.rstrip("/") in {f"{home}/lib" for home in homes}
 
 
 def _read(token: str) -> tuple[str, str | None]:

@@ -86,6 +86,43 @@ def test_each_token_is_mended_where_it_stands(before: str, after: str) -> None:
     assert repaired(after) == after
 
 
+OLD = "/opt/imss"
+OLDS = " ".join(f"{name}={value}" for name, value in import_environment.settings(OLD, 25).items())
+LIBRARIES, FOLDER = "LD_LIBRARY_PATH", WANTED["LD_LIBRARY_PATH"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (f"{BARE}=/own.so", f"{BARE}=/own.so:{LIBRARY}"),
+        (f"{BARE}=/a.so:/b.so", f"{BARE}=/a.so:/b.so:{LIBRARY}"),
+        (f"{{ {BARE} = /a.so /b.so }}", f"{{ {BARE} = /a.so /b.so:{LIBRARY} }}"),
+        (f"{{{BARE}=/own.so}}", f"{{{BARE}=/own.so:{LIBRARY}}}"),
+        (f"{BARE}=/own.so:{OLD}/lib64/libTmFoxSocketLib.so", f"{BARE}=/own.so:{LIBRARY}"),
+        (f"{BARE}=/lib/libTmFoxSocketLib.so:/own.so", f"{BARE}={LIBRARY}:/own.so"),
+        (f"{{ {BARE} = /x/libTmFoxSocketLib.so /a }}", f"{{ {BARE} = {LIBRARY} /a }}"),
+        (
+            f"{BARE}=/own/notlibTmFoxSocketLib.so.1",
+            f"{BARE}=/own/notlibTmFoxSocketLib.so.1:{LIBRARY}",
+        ),
+        (f"{LIBRARIES}=/own:/usr/local/lib", f"{LIBRARIES}=/own:/usr/local/lib:{FOLDER}"),
+        (f"{{ {LIBRARIES} = /own;/b }}", f"{{ {LIBRARIES} = /own;/b:{FOLDER} }}"),
+        (f"{LIBRARIES}={OLD}/lib", f"{LIBRARIES}={OLD}/lib:{FOLDER}"),
+        (OLDS, ALL),
+        (
+            OLDS.replace(f"{OLD}/lib ", f"/own:{OLD}/lib/;/b "),
+            ALL.replace(f"={FOLDER} ", f"=/own:{FOLDER};/b "),
+        ),
+    ],
+)
+def test_members_of_the_operators_own_stay(before: str, after: str) -> None:
+    there = [one.strip("{ ").partition("=")[0].strip() for one in split_list(before)]
+    rest = [one for one in VENDOR if one.partition("=")[0] not in there]
+    done = repaired(f"{NAME} = {before}\n")
+    assert done == f"{NAME} = {' '.join([after, *rest])}\n"
+    assert repaired(done) == done
+
+
 def test_the_default_is_asked_for_only_where_it_is_needed() -> None:
     def never() -> str:
         raise AssertionError
