@@ -41,6 +41,7 @@ class LyingDns:
         self.minimum = 120
         self.codes = {}
         self.texts = {}
+        self.exchanges = {}
         self.asked = []
         self.over_tcp = []
         self._first_asked = {}
@@ -142,10 +143,11 @@ class LyingDns:
                 "many": tuple(f"127.0.0.{n}" for n in range(2, 200)),
             }.get(mode, self.codes.get(name, ())),
             "TXT": (f'"{self.texts[name]}"',) if name in self.texts and mode != "nxdomain" else (),
+            "MX": tuple(f"10 {host}." for host in self.exchanges.get(name, ())),
             "SOA": (soa,) if mode != "nxdomain" else (),
         }.get(kind, ())
         if values:
             reply.answer.append(dns.rrset.from_text(owner, self.ttl, "IN", kind, *values))
-        elif name not in self.codes or mode == "nxdomain":
+        elif not (name in self.codes or name in self.exchanges) or mode == "nxdomain":
             reply.set_rcode(dns.rcode.NXDOMAIN)
             reply.authority.append(dns.rrset.from_text("test.", 3600, "IN", "SOA", soa))

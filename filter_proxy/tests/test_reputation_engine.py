@@ -1,6 +1,7 @@
 """Block lists over real DNS: a true rbldnsd, and a server that lies."""
 
 import asyncio
+import contextlib
 import tempfile
 import time
 from pathlib import Path
@@ -11,12 +12,15 @@ from lying_dns import LyingDns, name_of
 from rbldnsd import PROGRAM, Rbldnsd
 
 from sender_filter.core import addresses
+from sender_filter.core.lists import AddressList
+from sender_filter.core.policy import Policy
 from sender_filter.core.reputation import canary
 from sender_filter.core.reputation.breaker import FAILURES
 from sender_filter.core.reputation.settings import Reputation as Settings
 from sender_filter.core.reputation.source import SUSPICIOUS_ROW
 from sender_filter.core.reputation.zone import Zone
 from sender_filter.io import dns, reputation_zone
+from sender_filter.io.domains import Domains
 from sender_filter.io.reputation import Reputation
 
 DEADLINE = 0.8
@@ -397,6 +401,85 @@ async def test_a_second_server_answers_for_a_dead_first_one(liar):
         assert (await engine.judge(BAD)).action == "permanent"
     assert dead.asked
     dead.close()
+
+
+# --- domains on lists, whose owners say what is found ---
+
+
+@pytest.fixture
+def domain():
+    server = LyingDns()
+    server.ttl = 0  # or c-ares would keep the answers
+    server.exchanges["spam.test"] = ["a.spam.test", "b.spam.test"]
+    server.codes["spam.test"] = ("203.0.113.1",)
+    server.codes["a.spam.test"] = ("203.0.113.2", "203.0.113.1")
+    server.codes["b.spam.test"] = ("203.0.113.3",)
+    yield server
+    server.close()
+
+
+@contextlib.asynccontextmanager
+async def resolver(server, seconds=5.0):
+    made = dns.CaresResolver([server.address], seconds)
+    yield made
+    await made.close()
+
+
+def numbered(count):
+    return [f"198.18.{n // 200}.{n % 200}" for n in range(count)]
+
+
+async def test_the_hosts_of_a_name_are_its_own_and_those_that_take_its_mail(domain):
+    domain.delay = 0.3
+    async with resolver(domain) as asked:
+        start = time.monotonic()
+        assert await asked.hosts("spam.test") == ("203.0.113.1", "203.0.113.2", "203.0.113.3")
+        assert time.monotonic() - start < 0.6 + LATE  # all hosts at once, after the exchanges
+    assert len(domain.questions("AAAA")) == 3
+
+
+async def test_a_name_with_more_hosts_than_may_be_is_not_looked_up(domain):
+    async with resolver(domain) as asked:
+        domain.exchanges["spam.test"] = [f"{n}.spam.test" for n in range(dns.MOST_EXCHANGES)]
+        assert await asked.hosts("spam.test") == ("203.0.113.1",)
+        domain.exchanges["spam.test"] += ["one.more.test"]
+        before = len(domain.asked)
+        with pytest.raises(dns.DnsError, match="more than 20 hosts take its mail"):
+            await asked.hosts("spam.test")
+        assert {kind for _, kind in domain.asked[before:]} == {"MX"}
+
+
+async def test_a_name_with_more_addresses_than_may_be_is_not_looked_up(domain):
+    domain.codes["a.spam.test"] = numbered(dns.MOST_ADDRESSES - 2)
+    async with resolver(domain) as asked:
+        assert len(await asked.hosts("spam.test")) == dns.MOST_ADDRESSES
+        domain.codes["a.spam.test"] = numbered(dns.MOST_ADDRESSES - 1)
+        before = asyncio.all_tasks()
+        with pytest.raises(dns.DnsError, match="more than 256 addresses"):
+            await asked.hosts("spam.test")
+        assert asyncio.all_tasks() == before
+
+
+async def test_all_hosts_of_a_name_share_one_deadline(domain):
+    domain.delay = 0.6
+    async with resolver(domain, 0.8) as asked:
+        start = time.monotonic()
+        with pytest.raises(dns.DnsError, match="not all answers in"):
+            await asked.hosts("spam.test")
+        assert time.monotonic() - start < 0.8 + LATE
+
+
+async def test_of_a_domain_that_has_grown_too_large_the_former_addresses_stay(domain, caplog):
+    blocked, changes = AddressList(), []
+    blocked.read("blocked", ["spam.test"], flags=True)
+    domains = Domains([domain.address], lambda: changes.append(None))
+    policy = domains.complete(Policy(AddressList(), blocked))
+    await until(lambda: changes)
+    domain.codes["a.spam.test"] = numbered(3000)
+    domains._due.set()
+    await until(lambda: "the addresses of spam.test on a list" in caplog.text)
+    assert domains.complete(policy).names_blocked.entries == 3
+    await domains.close()
 
 
 # --- reload and end ---

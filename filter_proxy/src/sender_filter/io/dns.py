@@ -18,6 +18,9 @@ from sender_filter.io.deadlines import Deadlines
 
 CHANNEL_SECONDS = 10.0
 _TRIES = 4
+MOST_EXCHANGES = 20
+MOST_ADDRESSES = 256
+"""The owner of a name says how many it has, and whose: a list must not grow by it without end."""
 _NOTHING = {pycares.errno.ARES_ENOTFOUND, pycares.errno.ARES_ENODATA}
 
 
@@ -62,6 +65,7 @@ class CaresResolver:
     def __init__(self, servers: Sequence[str], seconds: float) -> None:
         """Ask these servers (``address:port``; none: the system's), and give up after so long."""
         self._deadlines = Deadlines[Question](seconds, lambda question: _give_up(question, seconds))
+        self._seconds = seconds
         self._servers = tuple(servers)
         # c-ares waits for each server in turn, then twice as long, and less where a server has
         # been fast; so it may try more often than fits: the deadline ends it.
@@ -84,25 +88,20 @@ class CaresResolver:
         return b" ".join(texts) if texts else None
 
     async def hosts(self, name: str) -> tuple[str, ...]:
-        """The addresses of a name, and of the hosts that take its mail (MX).
+        """The addresses of a name, and of the hosts that take its mail (MX), in one order.
 
         Raises:
-            DnsError: There was no answer of use to one of the questions.
+            DnsError: There was no answer of use to one of the questions, or not all of them in
+                time, or there are too many to be put on a list.
         """
-        records = await self._ask(name, pycares.QUERY_TYPE_MX)
-        # A lone dot says that nobody takes mail (RFC 7505).
-        exchanges = (r.data.exchange for r in records if isinstance(r.data, pycares.MXRecordData))
-        hosts = {host for host in exchanges if host.strip(".")}
-        found: list[str] = []
-        for host in (name, *sorted(hosts)):
-            for kind in (pycares.QUERY_TYPE_A, pycares.QUERY_TYPE_AAAA):
-                answers = await self._ask(host, kind)
-                found += [
-                    r.data.addr
-                    for r in answers
-                    if isinstance(r.data, pycares.ARecordData | pycares.AAAARecordData)
-                ]
-        return tuple(found)
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await self._all_addresses({name, *await self._exchanges(name)})
+        except TimeoutError:
+            msg = f"not all answers in {self._seconds:g} s"
+            raise DnsError(msg) from None
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
 
     async def negative_ttl(self, zone: str) -> int | None:
         """How long "no such name" holds in a zone (RFC 2308 section 5); None if it does not say."""
@@ -116,6 +115,48 @@ class CaresResolver:
         for channel in (self._channel, self._former):
             if channel is not None:
                 channel.close()
+
+    async def _exchanges(self, name: str) -> set[str]:
+        """The hosts that take a name's mail.
+
+        Raises:
+            DnsError: There was no answer of use, or there are too many.
+        """
+        records = await self._ask(name, pycares.QUERY_TYPE_MX)
+        hosts = {r.data.exchange for r in records if isinstance(r.data, pycares.MXRecordData)}
+        if len(hosts) > MOST_EXCHANGES:
+            msg = f"more than {MOST_EXCHANGES} hosts take its mail; list its networks instead"
+            raise DnsError(msg)
+        return {host for host in hosts if host.strip(".")}  # a lone dot: nobody does (RFC 7505)
+
+    async def _all_addresses(self, hosts: set[str]) -> tuple[str, ...]:
+        """The addresses of some hosts, asked for at once.
+
+        Raises:
+            ExceptionGroup: ``DnsError``s; who fails first ends the others.
+        """
+        found = set[str]()
+        async with asyncio.TaskGroup() as asking:
+            for host in hosts:
+                for kind in (pycares.QUERY_TYPE_A, pycares.QUERY_TYPE_AAAA):
+                    asking.create_task(self._find(host, kind, found))
+        return tuple(sorted(found))
+
+    async def _find(self, host: str, kind: int, found: set[str]) -> None:
+        """Add a host's addresses to those that were found.
+
+        Raises:
+            DnsError: There was no answer of use, or there are too many now.
+        """
+        records = await self._ask(host, kind)
+        found.update(
+            r.data.addr
+            for r in records
+            if isinstance(r.data, pycares.ARecordData | pycares.AAAARecordData)
+        )
+        if len(found) > MOST_ADDRESSES:
+            msg = f"more than {MOST_ADDRESSES} addresses; list its networks instead"
+            raise DnsError(msg)
 
     async def _ask(self, name: str, kind: int) -> list[pycares.DNSRecord]:
         """The records of an answer.
