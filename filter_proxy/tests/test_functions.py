@@ -12,6 +12,7 @@ import urllib.request
 import pytest
 import rbldnsd
 from harness import Backend
+from lying_dns import LyingDns
 
 from sender_filter.io import control
 from sender_filter.io.messages import Request
@@ -466,6 +467,22 @@ async def test_a_domain_on_a_list_stands_for_its_hosts_and_those_that_take_its_m
     await proxy.hears("READY=1")
     assert (await proxy.ask("check", "203.0.113.20"))["function"] == "blocked"
     assert postfix.messages == []
+
+
+async def test_a_reload_asks_other_servers_for_the_domains_on_the_lists(proxy):
+    old, new = LyingDns(), LyingDns()
+    new.codes["spam.test"] = (ADDRESS,)
+    proxy.write_lists(blocked="spam.test\n")
+    await started(proxy, Postfix(), f'[reputation]\nservers = ["{old.address}"]\n')
+    while not old.asked:
+        await asyncio.sleep(0.05)
+    proxy.config.write_text(proxy.config.read_text().replace(old.address, new.address))
+    proxy.signal(signal.SIGHUP)
+    while (await proxy.ask("check", ADDRESS))["function"] != "blocked":
+        await asyncio.sleep(0.05)
+    assert "cannot be looked up" not in proxy.stderr.read_text()
+    old.close()
+    new.close()
 
 
 async def test_who_connects_too_often_is_blocked_for_a_while(proxy):

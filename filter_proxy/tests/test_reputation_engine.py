@@ -482,6 +482,25 @@ async def test_of_a_domain_that_has_grown_too_large_the_former_addresses_stay(do
     await domains.close()
 
 
+async def test_domains_are_asked_of_other_servers_at_once(domain, caplog):
+    other, changes = LyingDns(), []
+    other.codes["spam.test"] = ("203.0.113.9",)
+    blocked = AddressList()
+    blocked.read("blocked", ["spam.test"], flags=True)
+    domain.mode = "dead"
+    domains = Domains([domain.address], lambda: changes.append(None))
+    policy = domains.complete(Policy(AddressList(), blocked))
+    await until(lambda: domain.asked)
+    await domains.change([domain.address])
+    assert not other.asked
+    await domains.change([other.address])
+    await until(lambda: changes)
+    assert domains.complete(policy).names_blocked.find(addresses.parse("203.0.113.9"))
+    assert not caplog.messages  # a question that was cut off by the change is no trouble
+    await domains.close()
+    other.close()
+
+
 # --- reload and end ---
 
 

@@ -19,6 +19,7 @@ class Domains:
 
     def __init__(self, servers: Sequence[str], changed: Callable[[], None]) -> None:
         """Ask these servers; ``changed`` is called when other addresses were found."""
+        self._servers = tuple(servers)
         self._resolver = CaresResolver(servers, _ANSWER_SECONDS)
         self._changed = changed
         self._known: dict[str, tuple[Address, ...]] = {}
@@ -36,6 +37,15 @@ class Domains:
             names_approved=self._list(policy.approved.domains),
             names_blocked=self._list(policy.blocked.domains),
         )
+
+    async def change(self, servers: Sequence[str]) -> None:
+        """Ask these servers from now on; if they are others, about every name at once."""
+        if tuple(servers) == self._servers:
+            return
+        self._servers = tuple(servers)
+        former, self._resolver = self._resolver, CaresResolver(servers, _ANSWER_SECONDS)
+        self._due.set()
+        await former.close()
 
     async def close(self) -> None:
         """Ask no more."""
@@ -64,7 +74,10 @@ class Domains:
 
     async def _look_up(self, name: str) -> None:
         """Learn the addresses of a name; if it cannot be asked, those from before stay."""
+        resolver = self._resolver
         try:
-            self._known[name] = tuple(map(addresses.parse, await self._resolver.hosts(name)))
+            self._known[name] = tuple(map(addresses.parse, await resolver.hosts(name)))
         except DnsError as error:
+            if resolver is not self._resolver:
+                return  # closed meanwhile: the next turn asks the other servers
             log.warning("the addresses of %s on a list cannot be looked up: %s", name, error)

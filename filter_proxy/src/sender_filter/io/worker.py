@@ -220,6 +220,7 @@ class Worker:
             log.error("reload refused, the old settings stay: %s", error)
         else:
             self._reload_error = None
+            await self._domains.change(new.config.reputation.servers)
             self._take(new)
             self._ledger.change(new.config)
             self._records.change(new.config.log)
