@@ -61,6 +61,7 @@ class Postfix(Backend):
     def __init__(self, *, rest=0):
         super().__init__(self._talk)
         self.messages = []
+        self.senders = []
         self.lost = 0
         self.rest = rest  # before each reply, in seconds
 
@@ -76,6 +77,9 @@ class Postfix(Backend):
                 writer.write(b"354 go on\r\n")
                 await self._content(reader)
                 writer.write(b"250 2.0.0 Ok: queued as Q%d\r\n" % len(self.messages))
+            elif command.startswith(b"MAIL FROM:"):
+                self.senders.append(line.strip()[10:])
+                writer.write(b"250 2.1.0 Ok\r\n")
             elif command.startswith(b"RCPT TO:<NO"):
                 writer.write(b"550 5.1.1 <x>: Recipient address rejected: User unknown\r\n")
             else:
@@ -109,9 +113,9 @@ class Client:
         self.writer.write(line.encode() + b"\r\n")
         return await self.reply()
 
-    async def deliver(self, message):
+    async def deliver(self, message, sender="a@example.test"):
         """The replies to the greeting, MAIL, RCPT, DATA and the message."""
-        lines = ("MAIL FROM:<a@example.test>", "RCPT TO:<b@example.test>", "DATA", message)
+        lines = (f"MAIL FROM:<{sender}>", "RCPT TO:<b@example.test>", "DATA", message)
         return [await self.reply(), *[await self.say(line) for line in lines]]
 
 
@@ -528,6 +532,19 @@ async def test_a_sender_that_sends_too_much_is_refused_by_the_message(proxy):
     ends = [(await (await Client.of(proxy)).deliver(received("192.0.2.1")))[4] for _ in range(3)]
     assert [end[:3] for end in ends] == ["250", "250", "450"]
     assert len(postfix.messages) == 2
+
+
+async def test_a_sender_gets_no_more_by_other_spellings_and_postfix_gets_them_unchanged(proxy):
+    postfix = Postfix()
+    await started(proxy, postfix, MESSAGES)
+    ends = []
+    for sender in ("u@example.test", r'"\u"@Example.test', r"\u@example.test."):
+        client = await Client.of(proxy)
+        ends.append((await client.deliver(received("192.0.2.1"), sender))[4][:3])
+    assert ends == ["250", "250", "450"]
+    assert postfix.senders == [
+        b"<u@example.test>", rb'<"\u"@Example.test>', rb"<\u@example.test.>",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("mode", ["on", "shadow"])

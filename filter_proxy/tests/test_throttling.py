@@ -117,6 +117,54 @@ def test_a_sender_is_no_address_and_bounded():
     assert len(Sender.of("\N{LATIN SMALL LETTER SHARP S}" * 300).mailbox) == LONGEST_SENDER
 
 
+LOCALS = st.text('aB1.+"\\( )<>@', min_size=1, max_size=8)
+DOMAINS = st.from_regex(r"[aB][aB.-]{0,5}[aB]", fullmatch=True)
+SPACES = st.sampled_from(["", "", " ", "\t", "(x)", r'(a "(b) \) ) '])
+
+
+@st.composite
+def spelt(draw, local, domain):
+    """An address as Postfix takes it and as no honest client writes it."""
+    text = draw(SPACES)
+    for character in local:
+        ways = [f"\\{character}", f'"\\{character}"']
+        ways += [f'"{character}"'] * (character not in '"\\')
+        ways += [character] * (character not in '"\\( )<>@')
+        text += draw(st.sampled_from(ways)) + draw(SPACES)
+    at, end = draw(SPACES), draw(st.sampled_from(["", ".", " ."]))
+    return f"{text}@{at}{draw(st.sampled_from([domain, domain.swapcase()]))}{end}"
+
+
+@given(st.data(), LOCALS, DOMAINS)
+def test_a_sender_is_the_same_however_it_is_spelt(data, local, domain):
+    one, two = (Sender.of(data.draw(spelt(local, domain))) for _ in range(2))
+    assert one == two
+    assert Sender.of(one.mailbox) == parse_sender(str(one)) == one
+
+
+@given(st.data(), st.tuples(LOCALS, DOMAINS), st.tuples(LOCALS, DOMAINS))
+def test_other_addresses_are_other_senders(data, one, two):
+    keys = {Sender.of(data.draw(spelt(*each))) for each in (one, two)}
+    assert len(keys) == len({"@".join(each).lower() for each in (one, two)})
+
+
+@given(st.text('a."\\(<@ ', max_size=10), st.integers(LONGEST_SENDER - 12, LONGEST_SENDER))
+def test_a_sender_that_is_cut_is_its_own_sender_too(text, length):
+    sender = Sender.of("b" * length + text)
+    assert len(sender.mailbox) <= LONGEST_SENDER
+    assert Sender.of(sender.mailbox) == sender
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['"u"@d.test', r"\u@d.test", r'"\u"@D.test', "u@d.test.", "u(x) @ d.test", "x(y)<u@d.test>"],
+)
+def test_a_senders_other_spellings_have_no_allowance_of_their_own(text):
+    throttle = SenderThrottle(SenderRule(most_messages=2))
+    assert throttle.message(Sender.of("u@d.test"), NOW) is None
+    assert throttle.message(Sender.of(text), NOW) is not None
+
+
 @given(st.text("ab*.", max_size=8), st.text("ab.", max_size=10))
 def test_a_pattern_matches_what_the_regular_expression_would(pattern, text):
     expression = ".*".join(re.escape(piece) for piece in pattern.split("*"))

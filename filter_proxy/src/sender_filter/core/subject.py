@@ -7,6 +7,7 @@ client by its address alone.
 
 from typing import NamedTuple
 
+from sender_filter.core import spelling
 from sender_filter.core.addresses import BITS, Address
 from sender_filter.core.networks import Network
 
@@ -25,12 +26,12 @@ class Sender(NamedTuple):
 
     @classmethod
     def of(cls, mailbox: str) -> "Sender":
-        """The sender of a MAIL command; domains, and with most hosts mailboxes, have no case.
+        """The sender of a MAIL command, however it is spelt there.
 
-        RFC 5321 section 2.4 lets a host tell mailboxes apart by case; a sender must not get a
-        second allowance by it.
+        A sender must not get a second allowance by another spelling. RFC 5321 section 2.4 lets a
+        host tell mailboxes apart by case, which hardly one does; domains have no case.
         """
-        return cls(mailbox[:LONGEST_SENDER].casefold()[:LONGEST_SENDER])
+        return cls(spelling.plainest(mailbox.casefold(), LONGEST_SENDER))
 
     def __str__(self) -> str:
         """It as a reverse-path (RFC 5321 section 4.1.2), which no address is written like."""

@@ -57,7 +57,8 @@ _PLAIN = {
 }
 _PATH = re.compile(
     rb"""\s* (?:FROM:|TO:)? \s*
-    (?: < ((?: [^<>"\\] | "(?:[^"\\]|\\.)*+" | \\. )*+) >  # quoted parts may hold a bracket
+    (?: (?: [^\s<"(\\] | "(?:[^"\\]|\\.)*+" | \\. )*+  # to Postfix a name, as in a header
+        < ((?: [^<>"\\] | "(?:[^"\\]|\\.)*+" | \\. )*+) >  # quoted parts may hold a bracket
       | (\S*) )""",
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
