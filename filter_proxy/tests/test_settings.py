@@ -1,6 +1,9 @@
 """Configuration: defaults, and errors that name file, key and cure."""
 
+import re
+
 import pytest
+from redis.asyncio.connection import parse_url
 
 from sender_filter.settings import endpoints, fronts, loading, reading
 from sender_filter.settings.reading import ConfigError
@@ -59,6 +62,62 @@ def test_an_empty_file_gives_the_defaults(tmp_path):
 def test_errors_name_file_and_key_and_cure(tmp_path, text, message):
     with pytest.raises(ConfigError, match=rf"config.toml: {message}"):
         read(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:s3cret/x@127.0.0.1:6379/0",
+        "redis://:s3c#ret@127.0.0.1:6379/0",
+        "redis://:s3c?r=et@127.0.0.1:6379/0",
+        "redis://user:53/s3cret@127.0.0.1:6379/0",
+        "redis://user:53?s3cret=@127.0.0.1:6379/0",
+        "redis://:x@[s3cret]:6379/0",
+        "redis://:s3cret@127.0.0.1:63790/s3cret",
+        "redis://:s3cret@127.0.0.1:66666",
+        "redis://\u2100s3cret",
+        "s3cret://127.0.0.1",
+        "unix://:s3/cret@/run/kv.sock",
+        "unix:s3cret",
+    ],
+)
+def test_an_address_with_a_password_that_cannot_be_read_is_refused_and_not_quoted(tmp_path, url):
+    (tmp_path / "secret").write_text(f"{url}\n", encoding="utf-8")
+    for text in (url, f"file:{tmp_path}/secret"):
+        with pytest.raises(ConfigError, match=r"state\.url: cannot .* write / as %2F") as caught:
+            read(tmp_path, f"[state]\nurl = '{text}'\n")
+        assert not re.search("s3c|ret", str(caught.value).replace(str(tmp_path), ""))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://",
+        "redis://state.example.com",
+        "redis://:s3cret@127.0.0.1:6379/0",
+        "redis://:s3%2Fc%40r%3Ae%23t@127.0.0.1",
+        "rediss://user:s3c@r:et@[2001:db8::1]:6379/2?ssl_ca_certs=/etc/ssl/certs/ours.pem",
+        "unix:///run/kv.sock?db=1&password=s3c@ret",
+        "unix://user:s3cret@/run/kv.sock",
+    ],
+)
+def test_an_address_that_can_be_read_is_as_the_library_reads_it(tmp_path, url):
+    assert read(tmp_path, f"[state]\nurl = '{url}'\n").state.url == url
+    password = parse_url(url).get("password")
+    assert password is None or password.startswith("s3")
+
+
+def test_an_address_in_a_file_is_checked_where_it_can_be_seen(tmp_path):
+    """Before a unit has copied it nothing can be said; and a play brings the next one along."""
+    in_use = tmp_path / "run" / "state-url"
+    config = f"[state]\nurl = 'file:{in_use}'"
+    read(tmp_path, config)
+    in_use.parent.mkdir()
+    in_use.write_bytes(b"redis://:\xff")
+    with pytest.raises(ConfigError, match=r"state\.url: cannot be read as"):
+        read(tmp_path, config)
+    (tmp_path / "state-url").write_text("redis://:s3cret@127.0.0.1\n")
+    read(tmp_path, config)
 
 
 def test_a_file_that_is_not_there_or_not_text(tmp_path):

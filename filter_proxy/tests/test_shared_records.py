@@ -132,6 +132,15 @@ def test_records_are_shared_only_where_there_is_a_server(proxy):
     assert "state.share_records: needs a server" in said.stderr
 
 
+def test_an_address_that_cannot_be_read_is_refused_before_a_start(proxy):
+    proxy.configure(1, more='url = "redis://:s3c/ret@127.0.0.1:6379/0"\nshare_records = true\n')
+    for command in ("check-config", "serve"):
+        said = proxy.run(command, "--config", str(proxy.config), check=False)
+        assert said.returncode == 1
+        assert "state.url: cannot be read" in said.stderr
+        assert "s3c" not in said.stdout + said.stderr
+
+
 async def announce(server, name, status):
     stream = RecordStream(server.url, name)
     await stream.announce(status)

@@ -25,6 +25,7 @@ from sender_filter.core.subject import Sender
 from sender_filter.state import Keeper, interface, memory
 from sender_filter.state.memory import Memory
 from sender_filter.state.redis import Redis
+from sender_filter.state.shared_records import RecordStream
 from sender_filter.state.sqlite import Sqlite
 
 HOST = addresses.parse("192.0.2.1")
@@ -452,7 +453,7 @@ async def test_a_start_without_the_server_is_no_obstacle(tmp_path):
 
 
 async def test_a_server_that_hangs_holds_nobody_up(server, monkeypatch):
-    monkeypatch.setattr("sender_filter.state.redis.ANSWER_SECONDS", 1)
+    monkeypatch.setattr("sender_filter.state.client.ANSWER_SECONDS", 1)
     monkeypatch.setattr("sender_filter.state.redis._BLOCK_MILLIS", 100)
     async with Gateway(Redis(server.url)) as gateway:
         os.kill(server.process.pid, signal.SIGSTOP)
@@ -508,6 +509,20 @@ async def test_a_password_is_used_and_never_logged(tmp_path, caplog):
         locked.stop()
     assert "s3cret" not in caplog.text
     assert "wr0ng" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["redis://:s3cret/x@127.0.0.1", "s3cret://", "redis://:p@[s3cret]/0", "rediss://\u2100s3cret"],
+)
+async def test_an_address_that_cannot_be_read_is_not_quoted(caplog, url):
+    async with Gateway(Redis(url)) as gateway:
+        assert "state.url cannot be read" in gateway.state.problem
+        assert "s3cret" not in gateway.state.problem
+    with pytest.raises(OSError, match=r"state\.url cannot be read") as caught:
+        RecordStream(url, "mx1")
+    assert "s3cret" not in str(caught.value)
+    assert "s3cret" not in caplog.text
 
 
 # SQLite

@@ -1,10 +1,11 @@
 """From the text of ``config.toml`` to a checked ``Config``, or to an error that helps."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from sender_filter.core import addresses
-from sender_filter.settings import endpoints, toml
+from sender_filter.settings import endpoints, state_url, toml
 from sender_filter.settings.schema import Config, Tls
 from sender_filter.settings.stamps import Stamp
 from sender_filter.settings.toml import ConfigError
@@ -49,6 +50,8 @@ def _check_values(path: Path, config: Config) -> None:
     if config.state.share_records and not config.state.url:
         msg = f"{path}: state.share_records: needs a server: name one in state.url"
         raise ConfigError(msg)
+    if config.state.url:
+        _check(path, "state.url", partial(state_url.check, path), config.state.url)
     if config.metrics.address:
         _check(path, "metrics.address", endpoints.parse, config.metrics.address)
     for server in config.reputation.servers:

@@ -146,8 +146,8 @@ class State(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         file: An SQLite database; it and its folder belong to the filter.
         url: A Redis or Valkey server in place of the file, which gateways then share:
-            ``redis://``, ``rediss://`` (TLS) or ``unix://``, with the password in it; or
-            ``file:PATH``: it stands in a file, which only the filter can read.
+            ``redis://``, ``rediss://`` (TLS) or ``unix://``, with the password in it,
+            percent-encoded; or ``file:PATH``: it stands in a file, which only the filter can read.
         share_records: Whether records go to that server as well, for whoever wants to see those of
             all gateways in one place; the server needs some 100 MB for the last hundred thousand.
     """

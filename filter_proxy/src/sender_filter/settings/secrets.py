@@ -23,3 +23,9 @@ def read(key: str, text: str) -> str:
     except OSError as error:
         msg = f"{key}: {path}: {error.strerror}"
         raise OSError(error.errno, msg) from None
+
+
+def beside(config: Path, text: str) -> str:
+    """The same, but a file that is named lies in the folder of the configuration."""
+    path = text.removeprefix(_FILE)
+    return text if path == text else f"{_FILE}{config.parent / Path(path).name}"

@@ -17,13 +17,12 @@ from collections.abc import AsyncIterator
 from typing import Any, cast
 
 from redis.asyncio import Redis as Client
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from sender_filter.core.profiler import CountRow
 from sender_filter.core.profiler.window import BUCKETS
 from sender_filter.core.runtime_lists import Entry
 from sender_filter.io.journal import log
+from sender_filter.state.client import ANSWER_SECONDS, client_of
 from sender_filter.state.interface import (
     Pending,
     entry_from_text,
@@ -35,7 +34,6 @@ from sender_filter.state.interface import (
 from sender_filter.state.memory import WriteBehind
 
 PULL_SECONDS = 60.0
-ANSWER_SECONDS = 5.0
 _BLOCK_MILLIS = 2000
 _STREAM_LENGTH = 1000
 _CHUNK = 200
@@ -73,14 +71,7 @@ class Redis(WriteBehind):
 
     async def _connect(self) -> None:
         await self._disconnect()
-        # No retries of the client's own: the next turn is one, and mail does not wait for it.
-        self._client = Client.from_url(
-            self._url,
-            socket_timeout=ANSWER_SECONDS,
-            socket_connect_timeout=ANSWER_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-        )
+        self._client = client_of(self._url)
         newest = await _ask(self._client, "XREVRANGE", self._stream, "+", "-", "COUNT", 1)
         last = newest[0][0] if newest else b"0-0"
         await self._pull_entries(self._client)

@@ -13,15 +13,13 @@ from typing import Any, cast
 
 import msgspec
 from redis.asyncio import Redis as Client
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from sender_filter.core.records import Record
 from sender_filter.io.journal import log
+from sender_filter.state.client import client_of
 from sender_filter.state.interface import SharedPage, SharedRecord
 
 STREAM_LENGTH = 100_000
-ANSWER_SECONDS = 5.0
 CLOSE_SECONDS = 2.0
 MOST_WAITING = 10_000
 BATCH = 500
@@ -57,13 +55,7 @@ class RecordStream:
         self._closing = False
         self._encoder = msgspec.json.Encoder()
         self._task: asyncio.Task[None] | None = None
-        self._client = Client.from_url(
-            url,
-            socket_timeout=ANSWER_SECONDS,
-            socket_connect_timeout=ANSWER_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-        )
+        self._client = client_of(url)
 
     def put(self, record: Record) -> None:
         """Take a record; the server has it in a moment, or it is counted as lost."""
