@@ -210,6 +210,12 @@ def start_play(playbook: str, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+def changes(output: str) -> dict[str, int]:
+    """How many tasks of a play changed something on each of its hosts, the control node apart."""
+    found = re.findall(r"(\S+) +: ok=\d+ +changed=(\d+)", output)
+    return {host: int(count) for host, count in found if host != "localhost"}
+
+
 def play(playbook: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run one of the project's playbooks on the lab's gateways, to its end."""
     process = start_play(playbook, *arguments)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from imss_product import HOME, PROXY, environment, loaded, play, point_to, settings
-from lab_hosts import Client, LabHost, MailStore
+from lab_hosts import Client, LabHost, MailStore, changes
 from moves import DIRECT, EDGE, MASTER_CF, PLAYBOOKS, Fleet
 from smtp import Session, message, unique
 
@@ -54,12 +52,6 @@ def assert_mail_arrives(fleet: Fleet, client: Client, mailstore: MailStore) -> N
         assert len(mailstore.wait_for_stored(subject)) == 1, one.name
 
 
-def changed(output: str) -> list[int]:
-    """How many tasks changed something, on each host."""
-    found = re.findall(r"gw\d : ok=\d+ changed=(\d+)", output)
-    return [int(each) for each in found]
-
-
 def test_there_and_back(fleet: Fleet, client: Client, mailstore: MailStore) -> None:
     before = {one.name: one.host.read(MASTER_CF) for one in fleet.gateways}
     foreseen = enable(fleet, "--check", "--diff")
@@ -74,7 +66,7 @@ def test_there_and_back(fleet: Fleet, client: Client, mailstore: MailStore) -> N
         assert environment(one.host)[-4:] == VENDOR
         assert "MAIL_CONFIG" in environment(one.host)
         one.host.run("! test -e /opt/sender-filter")
-    assert changed(enable(fleet)) == [0, 0]
+    assert changes(enable(fleet)) == {one.name: 0 for one in fleet.gateways}
     play(fleet, "verify_topology.yml").must_pass()
 
     disable(fleet)
@@ -84,7 +76,7 @@ def test_there_and_back(fleet: Fleet, client: Client, mailstore: MailStore) -> N
         assert one.host.read(MASTER_CF) == before[one.name]
         assert environment(one.host)[-4:] == VENDOR
         assert loaded(one.host)
-    assert changed(disable(fleet)) == [0, 0]
+    assert changes(disable(fleet)) == {one.name: 0 for one in fleet.gateways}
     play(fleet, "verify_topology.yml").must_pass()
 
 
@@ -107,7 +99,7 @@ def test_a_parameter_that_is_gone_is_built_anew_in_edge(fleet: Fleet) -> None:
     fleet.run("postconf -X import_environment && systemctl restart postfix")
     assert not any(loaded(one.host) for one in fleet.gateways)
     output = enable(fleet)
-    assert changed(output) == [2, 2]
+    assert changes(output) == {one.name: 2 for one in fleet.gateways}
     assert_edge(fleet)
     for one in fleet.gateways:
         default = one.host.run("postconf -dh import_environment").split()
