@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from lab_hosts import Client
+from lab_hosts import Client, changes
 from moves import DIRECT, EDGE, INLINE, MASTER_CF, Ended, Fleet, Gateway, Moment
 from smtp import Session
 from traffic import Traffic
@@ -39,6 +39,14 @@ def test_nobody_notices_a_move_and_the_files_come_back(
     traffic.prove_unnoticed()
     for output in fleet.move(after).output_of_each().values():
         assert output.startswith("SUCCESS"), output
+
+
+@pytest.mark.parametrize("playbook", ["inline", "update"])
+def test_a_second_run_changes_nothing(inline_fleet: Fleet, playbook: str) -> None:
+    inline_fleet.bring(INLINE)
+    inline_fleet.play(f"{playbook}_sender_filter.yml").must_pass()
+    again = inline_fleet.play(f"{playbook}_sender_filter.yml").must_pass()
+    assert changes(again) == {one.name: 0 for one in inline_fleet.gateways}
 
 
 @pytest.mark.usefixtures("inline_fleet")

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from damages import ALONE, BACK_ON_25, DAMAGES, Damage, takes_mail
-from lab_hosts import Client
+from lab_hosts import Client, changes
 from moves import DIRECT, EDGE, MASTER_CF, Fleet, Moment
 
 REPAIR = "repair_port_conflict.yml"
@@ -21,6 +21,13 @@ def assert_repaired(fleet: Fleet, client: Client, topology: str, *wrong: str) ->
     assert {one.topology for one in fleet.ends(5).values()} == {topology}
     for one in fleet.gateways:
         assert takes_mail(client, one), one.name
+
+
+def test_nothing_is_changed_where_nothing_is_wrong(fleet: Fleet) -> None:
+    fleet.bring(EDGE)
+    fleet.play(REPAIR).must_pass()
+    again = fleet.play(REPAIR).must_pass()
+    assert changes(again) == {one.name: 0 for one in fleet.gateways}
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=str)
