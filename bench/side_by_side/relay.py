@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from side_by_side.nginx import Nginx
 from side_by_side.ours import FULL_POLICY, LISTS_ONLY, SenderFilter
 from side_by_side.servers import Server, running
 from side_by_side.sink import Sink
+from side_by_side.smtp_source import SESSIONS, per_second
 
 SIZES = (1, 10, 100, 1000)
 USUAL = 20
@@ -54,11 +56,24 @@ def measure(folder: Path, load: Load, seconds: float) -> list[dict[str, Any]]:
                     name = f"messages a second to a sink, {policy}, {size} at once: {peer}"
                     least = 0.9 if peer == "HAProxy" else None
                     rows.append(row(name, figures[policy], figures[peer], "1/s", least=least))
+        rows += _by_smtp_source(lists, haproxy, bare)
         policies = {"full policy": full, "lists only": lists, "full policy, 2 workers": both}
         rows += _costs(load, seconds, policies, haproxy)
         for policy, server in (("full policy", full), ("lists only", lists)):
             rows += _latency(load, seconds, policy, server, haproxy)
     return rows
+
+
+def _by_smtp_source(ours: Server, peer: Server, sink: Server) -> list[dict[str, Any]]:
+    """The same by Postfix's own generator; and of it what is left behind each of the two."""
+    servers = {"ours": ours, "peer": peer, "sink": sink}
+    figures = in_turn({name: partial(per_second, each.port) for name, each in servers.items()})
+    name = f"messages a second by smtp-source, lists only, {SESSIONS} at once"
+    return [
+        row(f"{name}: HAProxy", figures["ours"], figures["peer"], "1/s", least=0.9),
+        row(f"{name}: the sink alone", figures["ours"], figures["sink"], "1/s"),
+        row(f"{name}, HAProxy: the sink alone", figures["peer"], figures["sink"], "1/s"),
+    ]
 
 
 def _costs(
