@@ -16,8 +16,9 @@ description:
   - Mends the parameter token by token. A missing or empty parameter is built anew out of Postfix's
     default and the vendor's settings, a missing setting is put behind the others, a wrong one is
     mended where it stands.
-  - Takes nothing away. Tokens of the operator's own stay where they are, and so does an
-    C(LD_PRELOAD) or C(LD_LIBRARY_PATH) that names something else beside the vendor's.
+  - Takes nothing of the operator's own away. Tokens stay where they are, and so does what
+    C(LD_PRELOAD) or C(LD_LIBRARY_PATH) names beside the vendor's, which is put behind it. Only the
+    vendor's own library and folder of another home are replaced.
   - Restarts nothing. Postfix's C(master) reads this parameter only when it starts, so a reload is
     not enough; M(mail_topology) sees that, and restarts Postfix.
 options:
