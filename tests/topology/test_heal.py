@@ -83,6 +83,7 @@ def test_a_deaf_postfix_is_restarted(edge: Gateway, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(services, "restart_postfix", lambda _: restart(edge))
     edge.say("postfix-spins")
     os.kill(int(edge.pid_file.read_text()), signal.SIGHUP)
+    assert wait_until(lambda: edge.survey().postfix.deaf, 10)
     with pytest.raises(
         SwitchError, match=r"^nothing was changed: Postfix's master .* serves nobody"
     ):
@@ -296,6 +297,7 @@ def test_what_would_be_done_is_said_in_check_mode(edge: Gateway) -> None:
 
 def test_check_mode_refuses_what_a_repair_would_refuse(edge: Gateway) -> None:
     edge.kill("master")
+    assert wait_until(lambda: not edge.survey().on(edge.ports.smtp), 10)
     with (
         socket.create_server(("127.0.0.1", edge.ports.smtp)),
         pytest.raises(SwitchError, match=rf"nothing was changed: port {edge.ports.smtp} belongs"),
