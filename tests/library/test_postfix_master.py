@@ -154,18 +154,8 @@ def test_ansible_packs_what_the_module_needs(config_dir: Path, tmp_path: Path) -
         "ANSIBLE_LIBRARY": str(ROOT / "library"),
         "ANSIBLE_MODULE_UTILS": str(ROOT / "module_utils"),
     }
-    command = [
-        "-m",
-        "ansible",
-        "adhoc",
-        "localhost",
-        "-m",
-        "postfix_master",
-        "-a",
-        arguments,
-        "--diff",
-    ]
-    command += ["-e", f"ansible_python_interpreter={sys.executable}"]
+    command = ["-m", "ansible", "adhoc", "localhost", "-m", "postfix_master", "-a", arguments]
+    command += ["--diff", "-e", f"ansible_python_interpreter={sys.executable}"]
     done = subprocess.run(
         [sys.executable, *command], env=environment, capture_output=True, text=True, check=False
     )

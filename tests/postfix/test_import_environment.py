@@ -116,8 +116,8 @@ LIBRARIES, FOLDER = "LD_LIBRARY_PATH", WANTED["LD_LIBRARY_PATH"]
     ],
 )
 def test_members_of_the_operators_own_stay(before: str, after: str) -> None:
-    there = [one.strip("{ ").partition("=")[0].strip() for one in split_list(before)]
-    rest = [one for one in VENDOR if one.partition("=")[0] not in there]
+    there = [name_of(one) for one in split_list(before)]
+    rest = [one for one in VENDOR if name_of(one) not in there]
     done = repaired(f"{NAME} = {before}\n")
     assert done == f"{NAME} = {' '.join([after, *rest])}\n"
     assert repaired(done) == done
